@@ -1,0 +1,64 @@
+""""auto" becomes numbers, and OpenAI's spelling becomes TRL's. Pure."""
+
+import math
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel as Schema
+
+from outcrop.base_models import BaseModel
+from outcrop.types.method import ReinforcementHyperparameters
+
+Number = TypeVar("Number", int, float)
+
+
+class TrainingHyperparameters(Schema):
+    """Everything the trainer needs as a number; names are TRL's where TRL has one."""
+
+    model_config = {"frozen": True}
+
+    max_steps: int
+    prompts_per_step: int
+    num_generations: int
+    learning_rate: float
+    max_completion_length: int
+    temperature: float
+    beta: float
+    eval_interval: int
+    eval_samples: int
+    save_steps: int
+    lora_r: int
+    lora_layers: int | None
+    reasoning_effort: str
+
+
+def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) -> TrainingHyperparameters:
+    """The numbers a job on `rows` training rows runs with.
+
+    A batch is never larger than the file. `auto` epochs give a small file at least 24 steps (at most 50 epochs) and
+    a large one a single pass. Evaluations and checkpoints come about five times a run.
+    """
+    batch_size = min(rows, _or(asked.batch_size, model.batch_size))
+    steps_per_epoch = math.ceil(rows / batch_size)
+    epochs = _or(asked.n_epochs, min(50, math.ceil(24 / steps_per_epoch)))
+    max_steps = epochs * steps_per_epoch
+    scale = _or(asked.compute_multiplier, 1.0)
+    interval = _or(asked.eval_interval, max(1, math.ceil(max_steps / 5)))
+    return TrainingHyperparameters(
+        max_steps=max_steps,
+        prompts_per_step=batch_size,
+        num_generations=_or(asked.num_generations, max(2, min(64, round(model.num_generations * scale)))),
+        learning_rate=model.learning_rate * _or(asked.learning_rate_multiplier, 1.0),
+        max_completion_length=_or(asked.max_completion_length, model.max_completion_length),
+        temperature=_or(asked.temperature, 1.0),
+        beta=_or(asked.beta, 0.0),
+        eval_interval=interval,
+        eval_samples=_or(asked.eval_samples, 1),
+        save_steps=interval,
+        lora_r=model.lora_r,
+        lora_layers=model.lora_layers,
+        reasoning_effort=asked.reasoning_effort,
+    )
+
+
+def _or(asked: Number | Literal["auto"], default: Number) -> Number:
+    return default if isinstance(asked, str) else asked

@@ -1,0 +1,55 @@
+"""Mint prefixed ids that sort by the time they were made.
+
+24 characters after the prefix: 10 for the milliseconds, 14 random (70 bits). DynamoDB sorts keys by bytes, and the
+alphabet below is in byte order, so a newest-first list and an `after` cursor need no index. Within one process ids
+never go backwards, even within one millisecond.
+"""
+
+import secrets
+import threading
+import time
+from typing import Literal
+
+Prefix = Literal["file-", "ftjob-", "ftevent-", "upload_", "part_", "chatcmpl-", "req_"]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_RANDOM_BITS = 70
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id(prefix: Prefix) -> str:
+    global _last
+    fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    with _lock:
+        _last = max(fresh, _last + 1)
+        number = _last
+    return prefix + _encode(number, 24)
+
+
+def checkpoint_id(job_id: str, step: int) -> str:
+    """The same job and step give the same id, so a checkpoint written twice is one checkpoint."""
+    return f"ftckpt-{job_id.removeprefix('ftjob-')}-{step:06d}"
+
+
+def tuned_model_id(base_model: str, project: str, suffix: str | None, job_id: str) -> str:
+    """`ft:{base}:{project}:{suffix}:{8 chars}`; the eight are the job's, so a repeated step names the same model."""
+    return f"ft:{base_model}:{project}:{suffix or ''}:{job_id[-8:]}"
+
+
+def checkpoint_model_id(model_id: str, step: int) -> str:
+    return f"{model_id}:ckpt-step-{step}"
+
+
+def now() -> int:
+    """Unix time in whole seconds: the API's times are JSON integers."""
+    return int(time.time())
+
+
+def _encode(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, rest = divmod(number, 32)
+        digits = _ALPHABET[rest] + digits
+    return digits

@@ -1,0 +1,38 @@
+"""All that the API and the trainer tell each other: `TrainingSpec` goes in, `TrainingResult` comes out.
+
+`prepare_training` writes the spec to S3 as the `config` channel; the trainer writes the result beside it. Nothing
+else crosses: the trainer reads no request, the workflow reads no trainer log.
+"""
+
+from pydantic import BaseModel
+
+from outcrop.hyperparameters import TrainingHyperparameters
+from outcrop.types.grader import Grader
+
+
+class TrainingSpec(BaseModel):
+    model_config = {"frozen": True}
+
+    project: str
+    job_id: str
+    attempt: int
+    base_model: str
+    """Catalogue id; its weights are in the channel `model`."""
+    fine_tuned_model: str
+    """The id the tuned model will have; a checkpoint's is the same + `:ckpt-step-{n}`."""
+    grader: Grader
+    hyperparameters: TrainingHyperparameters
+    seed: int
+
+
+class TrainingResult(BaseModel):
+    model_config = {"frozen": True}
+
+    step: int
+    """The step whose adapter becomes the model: the best by validation reward, else the last."""
+    adapter_key: str
+    """S3 prefix of that adapter, ending in `/`."""
+    trained_tokens: int
+    """Completion tokens the policy learned from."""
+    metrics: dict[str, float]
+    """`valid_reward_base`, `valid_reward_tuned`, `train_reward_first`, `train_reward_last`, ...: those measured."""

@@ -1,0 +1,61 @@
+"""The `fine_tuning.job` object, and the request that makes one."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from outcrop.lifecycle import JobStatus
+from outcrop.types.method import Method
+
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+    param: str | None = None
+
+
+class FineTuningJob(BaseModel):
+    id: str
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    created_at: int
+    error: JobError | None = None
+    """Why the job failed; null unless it did."""
+    fine_tuned_model: str | None = None
+    """Set exactly when the status is `succeeded`."""
+    finished_at: int | None = None
+    hyperparameters: dict[str, Any] = {}
+    """Always `{}` for reinforcement: they are in `method`. Clients in strict mode refuse null here."""
+    model: str
+    organization_id: str
+    """The project the job belongs to."""
+    result_files: list[str] = []
+    seed: int
+    status: JobStatus
+    trained_tokens: int | None = None
+    training_file: str
+    validation_file: str | None = None
+    estimated_finish: int | None = None
+    metadata: dict[str, str] | None = None
+    method: Method
+    user_provided_suffix: str | None = None
+    attempt: int = 1
+    """Outcrop's: how often the workflow was started for this job; more than 1 after an interruption."""
+
+
+class CreateFineTuningJob(BaseModel):
+    """What the client sends. `method` and `hyperparameters` are looked at by `operations.jobs`, which answers an
+    unsupported method with what is supported instead of a schema error."""
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    method: dict[str, Any] | None = None
+    suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = None
+    metadata: Metadata | None = None
+    integrations: list[dict[str, Any]] | None = None
+    hyperparameters: dict[str, Any] | None = None
