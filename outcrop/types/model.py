@@ -22,3 +22,11 @@ class TunedModel(BaseModel):
     """S3 prefix of the adapter (adapter_config.json, adapter_model.safetensors), ending in `/`."""
     job_id: str
     kind: Literal["model", "checkpoint"]
+
+
+class ServedModel(BaseModel):
+    """What serving is asked for: a base model, and the adapter on top of it unless it is the base model itself."""
+
+    id: str
+    base_model: str
+    adapter_key: str | None = None

@@ -1,0 +1,47 @@
+# The commands a person types. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all fmt lint types imports synth check local deploy bench
+
+RUN := .venv/bin
+export PATH := $(CURDIR)/$(RUN):$(CURDIR)/.tools/bin:$(PATH)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup:  ## install what is missing into this checkout
+	@sh scripts/bootstrap.sh
+
+demo: setup  ## watch a model get better at a task, on this machine, end to end
+	@$(RUN)/outcrop demo $(ARGS)
+
+local: setup  ## the whole loop on loopback, until Ctrl-C
+	@$(RUN)/outcrop local $(ARGS)
+
+test: setup  ## the fast suite
+	@$(RUN)/python -m pytest $(ARGS)
+
+test-all: setup  ## every test, the slow ones too
+	@$(RUN)/python -m pytest -m '' $(ARGS)
+
+fmt: setup  ## format the code
+	@$(RUN)/ruff format . && $(RUN)/ruff check --fix .
+
+lint: setup
+	@$(RUN)/ruff format --check . && $(RUN)/ruff check .
+
+types: setup
+	@$(RUN)/pyright
+
+imports: setup
+	@$(RUN)/lint-imports
+
+synth: setup  ## the CloudFormation templates, into cdk.out
+	@CDK_OUTDIR=cdk.out $(RUN)/python app.py
+
+check: lint types imports test synth  ## what CI runs
+
+deploy: synth  ## into your AWS account: `make deploy ARGS='--all'`
+	@$(RUN)/npx --yes aws-cdk@2.1148.1 deploy --app cdk.out $(ARGS)
+
+bench: setup  ## the benchmarks behind benchmarks/RESULTS.md (about 30 minutes)
+	@$(RUN)/python -m benchmarks.reward_phase && $(RUN)/python -m benchmarks.aws_calls && $(RUN)/python -m benchmarks.against_plain_trl

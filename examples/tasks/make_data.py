@@ -1,0 +1,105 @@
+"""Write the JSONL files of every task folder beside this script: `python examples/tasks/make_data.py`.
+
+Each task is a folder: training.jsonl, validation.jsonl, held_out.jsonl, grader.py, which scores a
+completion, and job.json, the hyperparameters. The splits share no name, city, domain, age or year, so a
+gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+HERE = Path(__file__).parent
+SIZES = {"training": 96, "validation": 16, "held_out": 48}
+PLACES = {"training": (0, 1, 2, 3), "validation": (4,), "held_out": (5,)}
+
+NAMES = (
+    "Ana Ben Carla David Emma Felix Grace Hugo Ivy Jack Kira Leo Maria Noah Olga Paul Rosa Sam Tina Victor "
+    "Alice Boris Clara Dora Eric Fiona Gavin Hannah Ian Julia Kevin Laura Martin Nina Oscar Petra Robert "
+    "Sofia Anton Bella Chloe Daniel"
+).split()
+CITIES = (
+    "Paris London Rome Madrid Berlin Tokyo Oslo Cairo Lima Boston Dublin Vienna Athens Geneva Lisbon Munich "
+    "Prague Sydney Toronto Warsaw Milan Seoul Chicago Denver"
+).split()
+DOMAINS = (
+    "mail.com post.net work.org inbox.io acme.com hotel.net school.org garden.io river.com cloud.net "
+    "studio.org market.io"
+).split()
+MONTHS = "January February March April May June July August September October November December".split()
+
+
+def share(values: list[T], split: str) -> list[T]:
+    """Of every six values four belong to training, one to validation, one to the held-out rows."""
+    return [value for place, value in enumerate(values) if place % 6 in PLACES[split]]
+
+
+def row(system: str, question: str, answer: Any) -> Row:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    return {"messages": messages, "reference_answer": answer}
+
+
+def json_extraction(rng: random.Random, split: str) -> Row:
+    person, city = rng.choice(share(NAMES, split)), rng.choice(share(CITIES, split))
+    age = rng.choice(share(list(range(18, 80)), split))
+    sentences = [
+        f"{person} is {age} and lives in {city}.",
+        f"{person}, {age}, comes from {city}.",
+        f"In {city} lives {person}, who is {age} years old.",
+    ]
+    question = f"Extract name, age and city as JSON. Text: {rng.choice(sentences)}"
+    return row("Reply with JSON only.", question, {"name": person, "age": age, "city": city})
+
+
+def date_iso(rng: random.Random, split: str) -> Row:
+    year, month, day = (
+        rng.choice(share(list(range(1960, 2032)), split)),
+        rng.randint(1, 12),
+        rng.randint(1, 28),
+    )
+    name = MONTHS[month - 1]
+    written = rng.choice([f"{name} {day}, {year}", f"{day} {name} {year}", f"the {day}th of {name} {year}"])
+    return row(
+        "Reply with the date only.", f"Write as YYYY-MM-DD: {written}", f"{year}-{month:02d}-{day:02d}"
+    )
+
+
+def email_extraction(rng: random.Random, split: str) -> Row:
+    person = rng.choice(share(NAMES, split))
+    address = (
+        f"{person.lower()}{rng.choice(['', str(rng.randint(1, 99))])}@{rng.choice(share(DOMAINS, split))}"
+    )
+    sentences = [
+        f"{person} can be reached at {address}.",
+        f"Please send the invoice to {address}, says {person}.",
+        f"The new address of {person} is {address}, the old one is closed.",
+    ]
+    return row(
+        "Reply with the e-mail address only.",
+        f"Extract the e-mail address. Text: {rng.choice(sentences)}",
+        address,
+    )
+
+
+TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, email_extraction]
+
+
+def main() -> None:
+    for make in TASKS:
+        for split, size in SIZES.items():
+            rng = random.Random(f"{make.__name__} {split}")  # noqa: S311 - data, not secrets
+            rows: dict[str, Row] = {}
+            while len(rows) < size:
+                one = make(rng, split)
+                rows[one["messages"][-1]["content"]] = one
+            lines = "".join(json.dumps(one) + "\n" for one in rows.values())
+            (HERE / make.__name__ / f"{split}.jsonl").write_text(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""`outcrop local`: the whole loop on loopback, until Ctrl-C or SIGTERM."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from local.stack import LocalStack
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+
+def run(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8787,
+    state: Annotated[Path, typer.Option(help="Folder that keeps files, jobs, models and keys.")] = Path(
+        ".outcrop/state"
+    ),
+    grader: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=PATH.py[:FUNCTION]: registers a grader as the Lambda function NAME. Repeatable."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Base model to offer. Repeatable.", show_default=DEFAULT_MODEL)
+    ] = None,
+) -> None:
+    """Start the whole loop on this machine and stay."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stack = start(state, port, grader or [], model or [DEFAULT_MODEL])
+    try:
+        if not stopped.is_set():
+            typer.echo(f"OPENAI_BASE_URL={stack.base_url}")
+            typer.echo(f"OPENAI_API_KEY={stack.api_key}")
+            typer.echo(f"AWS_ENDPOINT_URL={stack.endpoint_url}")
+            typer.echo(f"Ready. State is kept in {state}. Ctrl-C stops it.", err=True)
+        while not stopped.wait(1):
+            pass
+    finally:
+        typer.echo("Stopping.", err=True)
+        stack.stop()
+
+
+def start(state: Path, port: int, graders: list[str], models: list[str]) -> "LocalStack":
+    """A started stack, or an exit with status 2 and one line that says what is wrong."""
+    from local.errors import LocalError
+    from local.stack import LocalStack
+
+    try:
+        stack = LocalStack(state=state, port=port, graders=_graders(graders), models=models)
+        stack.start()
+    except LocalError as error:
+        typer.echo(f"outcrop: {error}", err=True)
+        raise typer.Exit(2) from None
+    return stack
+
+
+def _graders(asked: list[str]) -> dict[str, tuple[Path, str | None]]:
+    """`NAME=PATH.py[:FUNCTION]` as {name: (path, function)}."""
+    graders: dict[str, tuple[Path, str | None]] = {}
+    for one in asked:
+        name, equals, target = one.partition("=")
+        path, _, function = target.partition(":")
+        if not (name and equals and path.endswith(".py")):
+            raise typer.BadParameter(f"'{one}' is not NAME=PATH.py[:FUNCTION].", param_hint="--grader")
+        graders[name] = (Path(path), function or None)
+    return graders
