@@ -1,4 +1,4 @@
-"""A reward function as a Lambda handler, in the announcement's contract: one prompt and response in, one score out.
+"""A reward function as a Lambda handler, in the announcement's contract: one response in, one score out.
 
 The training row's own fields come along in the event; here `reference_answer`, a date such as 2007-11-09.
 """

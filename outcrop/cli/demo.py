@@ -8,12 +8,16 @@ validation.jsonl, held_out.jsonl, grader.py, job.json (hyperparameters).
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from outcrop.cli import demo_display, demo_exam, local
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+    from openai.types.fine_tuning import FineTuningJob
 
 TASKS = Path(__file__).parents[2] / "examples" / "tasks"
 
@@ -47,6 +51,28 @@ def run(
     raise typer.Exit(0 if outcome["gain_is_real"] else 1)
 
 
+def create_job(client: "OpenAI", folder: Path, **hyperparameters: Any) -> "FineTuningJob":
+    """Upload a task folder's files and start its job; `hyperparameters` go before those of job.json."""
+    training = client.files.create(file=folder / "training.jsonl", purpose="fine-tune")
+    validation = client.files.create(file=folder / "validation.jsonl", purpose="fine-tune")
+    grader = f"arn:aws:lambda:us-west-2:123456789012:function:{folder.name}"
+    method: Any = {
+        "type": "reinforcement",
+        "reinforcement": {
+            "grader": {"type": "lambda", "lambda": {"function": grader}},
+            "hyperparameters": {**json.loads((folder / "job.json").read_text()), **hyperparameters},
+        },
+    }
+    return client.fine_tuning.jobs.create(
+        model=local.DEFAULT_MODEL,
+        training_file=training.id,
+        validation_file=validation.id,
+        suffix=folder.name.replace("_", "-"),
+        seed=7,
+        method=method,
+    )
+
+
 def _train_and_examine(
     console: Console, folder: Path, base_url: str, api_key: str, state: Path
 ) -> dict[str, Any]:
@@ -55,25 +81,8 @@ def _train_and_examine(
 
     client = OpenAI(base_url=base_url, api_key=api_key)
     console.print(f"Ready: OPENAI_BASE_URL={base_url}")
-    training = client.files.create(file=folder / "training.jsonl", purpose="fine-tune")
-    validation = client.files.create(file=folder / "validation.jsonl", purpose="fine-tune")
-    grader = f"arn:aws:lambda:us-west-2:123456789012:function:{folder.name}"
-    method: Any = {
-        "type": "reinforcement",
-        "reinforcement": {
-            "grader": {"type": "lambda", "lambda": {"function": grader}},
-            "hyperparameters": json.loads((folder / "job.json").read_text()),
-        },
-    }
-    job = client.fine_tuning.jobs.create(
-        model=local.DEFAULT_MODEL,
-        training_file=training.id,
-        validation_file=validation.id,
-        suffix=folder.name.replace("_", "-"),
-        seed=7,
-        method=method,
-    )
-    console.print(f"Job {job.id} on {job.model}, graded by {grader}")
+    job = create_job(client, folder)
+    console.print(f"Job {job.id} on {job.model}, graded by the Lambda function {folder.name}")
     job, steps = demo_display.follow(client, job.id, console)
     if job.status != "succeeded" or job.fine_tuned_model is None:
         console.print(

@@ -82,12 +82,12 @@ def examine(
     client: OpenAI, base: str, tuned: str, rows: list[dict[str, Any]], grader: Path, max_tokens: int
 ) -> Exam:
     """Ask both models every row's messages greedily and score the answers with the task's grader."""
-    handler = _handler(grader)
+    handler = grader_handler(grader)
     answers = {
         "base": _ask(client, base, rows, max_tokens),
         "tuned": _ask(client, tuned, rows, max_tokens),
     }
-    rewards = {who: _score(handler, rows, texts) for who, texts in answers.items()}
+    rewards = {who: score(handler, rows, texts) for who, texts in answers.items()}
     return Exam([row["messages"][-1]["content"] for row in rows], answers, rewards)
 
 
@@ -102,7 +102,7 @@ def _ask(client: OpenAI, model: str, rows: list[dict[str, Any]], max_tokens: int
         return list(pool.map(one, rows))
 
 
-def _score(handler: Callable[..., Any], rows: list[dict[str, Any]], texts: list[str]) -> list[float]:
+def score(handler: Callable[..., Any], rows: list[dict[str, Any]], texts: list[str]) -> list[float]:
     event = [
         {
             "id": str(index),
@@ -115,7 +115,7 @@ def _score(handler: Callable[..., Any], rows: list[dict[str, Any]], texts: list[
     return [scores[str(index)] for index in range(len(rows))]
 
 
-def _handler(path: Path) -> Callable[..., Any]:
+def grader_handler(path: Path) -> Callable[..., Any]:
     spec = importlib.util.spec_from_file_location("demo_grader", path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
