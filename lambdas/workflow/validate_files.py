@@ -1,0 +1,17 @@
+"""ValidateFiles: checks every row of the job's files, or fails the job with the first bad lines."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from outcrop.operations import training
+
+logger = Logger(service="workflow")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    done = training.validate_files(event["project"], event["job_id"])
+    logger.info("files validated", job_id=event["job_id"], done=done)
+    return {"done": done}

@@ -1,0 +1,89 @@
+"""LoRA adapters by name, each as a folder on this machine; the least recently used of too many is forgotten.
+
+Who asks for a forgotten one gets a 404, and then loads it again: `outcrop.serving.openai_compatible` does so
+unasked.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from shutil import rmtree
+
+from outcrop.errors import APIError, NotFoundError
+from outcrop.stores.objects import ObjectStore
+
+CAPACITY = 16
+
+_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@dataclass(frozen=True)
+class Adapter:
+    name: str
+    base: str
+    source: str
+    folder: Path
+    """Ours alone and never used twice, so it also says which weights in memory are these."""
+
+
+class Adapters:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: OrderedDict[str, Adapter] = OrderedDict()
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()  # one download at a time, and nobody who only looks waits for it
+
+    def load(self, name: str, source: str, base: str) -> Adapter:
+        """Fetch an adapter from `s3://bucket/prefix/`. Loading what is loaded already changes nothing."""
+        with self._loading:
+            known = self.find(name)
+            if known and (known.source, known.base) == (source, base):
+                return known
+            adapter = Adapter(name, base, source, self._root / f"adapter-{next(self._numbers)}")
+            _download(source, adapter.folder)
+            with self._lock:
+                self._forget(name)
+                self._known[name] = adapter
+                while len(self._known) > CAPACITY:
+                    self._forget(next(iter(self._known)))
+            return adapter
+
+    def find(self, name: str) -> Adapter | None:
+        with self._lock:
+            if name in self._known:
+                self._known.move_to_end(name)
+            return self._known.get(name)
+
+    def unload(self, name: str) -> None:
+        with self._lock:
+            if name not in self._known:
+                raise NotFoundError(
+                    f"The adapter '{name}' is not loaded.", param="lora_name", code="model_not_found"
+                )
+            self._forget(name)
+
+    def list(self) -> list[Adapter]:
+        with self._lock:
+            return list(self._known.values())
+
+    def _forget(self, name: str) -> None:
+        if adapter := self._known.pop(name, None):
+            rmtree(adapter.folder)
+
+
+def _download(source: str, folder: Path) -> None:
+    _, _, path = source.partition("s3://")
+    bucket, _, prefix = path.partition("/")
+    if not prefix:
+        raise APIError(f"lora_path: '{source}' is not of the form s3://bucket/prefix/.", param="lora_path")
+    try:
+        ObjectStore(bucket).download_folder(f"{prefix.removesuffix('/')}/", folder)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"lora_path: nothing lies at {source}.", param="lora_path") from error
+    missing = [file for file in _FILES if not (folder / file).is_file()]
+    if missing:
+        rmtree(folder)
+        raise APIError(f"lora_path: {source} is no adapter, it has no {missing[0]}.", param="lora_path")

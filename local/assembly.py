@@ -1,0 +1,71 @@
+"""The synthesized CDK app, as `cdk deploy` would deploy it, kept in the cache for as long as its sources are
+the same.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from local.errors import LocalError
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+# The trainer's code runs from the working tree; the name stands for the image that AWS would pull.
+_TRAINING_IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:local"
+
+
+def synthesize(models: Sequence[str], cache: Path) -> Path:
+    """The folder of the cloud assembly of a deployment that offers these models. Raises: LocalError."""
+    context = json.dumps(
+        {
+            "models": list(models),
+            "training_image": _TRAINING_IMAGE,
+            "aws:cdk:bundling-stacks": [],  # functions run from source: no layer is built
+        }
+    )
+    folder = cache / f"assembly-{_fingerprint(context)}"
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".assembly-") as unfinished:
+        output = Path(unfinished) / "cdk.out"
+        done = subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=_REPOSITORY,
+            env=os.environ | {"CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": context},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise LocalError(f"The CDK app cannot be synthesized (python app.py): {reason}")
+        output.rename(folder)
+    return folder
+
+
+def templates(assembly: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Stack name and template of each stack, those it imports from first."""
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    stacks = {name: one for name, one in artifacts.items() if one["type"] == "aws:cloudformation:stack"}
+    done: set[str] = set()
+    while len(done) < len(stacks):
+        for name, stack in stacks.items():
+            if name not in done and not (set(stack.get("dependencies", ())) & stacks.keys()) - done:
+                done.add(name)
+                yield name, json.loads((assembly / stack["properties"]["templateFile"]).read_text())
+
+
+def _fingerprint(context: str) -> str:
+    """Of everything that the templates are made from; the functions' sources are only copied."""
+    digest = hashlib.sha256(context.encode())
+    sources = [_REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "uv.lock")]
+    for path in sorted([*sources, *(_REPOSITORY / "stacks").rglob("*.py")]):
+        digest.update(path.relative_to(_REPOSITORY).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

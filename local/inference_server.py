@@ -1,0 +1,156 @@
+"""An OpenAI-compatible server for base models and LoRA adapters on them, for `outcrop local`.
+
+`python -m local.inference_server --port 8000 --models-dir DIR`: each Hugging Face folder in DIR is a base
+model, named as its folder. Adapters come by vLLM's API, `POST /v1/load_lora_adapter`, from `s3://`. It is
+made for two CPU cores; on a machine with a GPU, point `serving_url` to a vLLM instead
+(`outcrop/serving/openai_compatible.py` says how).
+
+This is the one module outside the trainer that may import torch. That takes seconds, so it happens in the
+background: the port answers at once, and questions wait for the model.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import uvicorn
+
+from local.adapters import Adapters
+from local.inference_api import inference_api
+from local.inference_batches import Batches, OnStep, Row
+from outcrop import base_models
+from outcrop.errors import APIError, UnavailableError
+
+
+class BaseModel:
+    """A base model in memory, with the adapters that were asked for on top of it."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        cpu = torch.cpu.get_capabilities()
+        fast_bfloat16 = device == "cuda" or cpu.get("amx_bf16") or cpu.get("avx512_bf16")
+        dtype = torch.bfloat16 if fast_bfloat16 else torch.float32
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        self._model = model.to(device).eval()  # becomes a PeftModel with the first adapter
+        self._loaded: list[Path] = []
+        self.context_length: int = self._model.config.max_position_embeddings
+        if known := base_models.find(folder.name):
+            self.context_length = min(self.context_length, known.context_length)
+        ends = self._model.generation_config.eos_token_id
+        self._stop_token_ids = {
+            self._tokenizer.eos_token_id,
+            *(ends if isinstance(ends, list) else [ends]),
+        } - {None}
+
+    def encode(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """The prompt's tokens, up to where the answer begins."""
+        from jinja2 import TemplateError
+
+        try:
+            tokens = self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False
+            )
+        except TemplateError as error:  # some templates refuse orders of roles
+            raise APIError(f"messages: {error}.", param="messages") from error
+        return list(tokens)
+
+    def decode(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def generate(self, rows: Sequence[Row], on_step: OnStep) -> None:
+        from training_image.generate import Sampling, generate
+
+        prompts = [row.prompt for row in rows]
+        samplings = [Sampling(row.max_tokens, row.temperature, row.top_p, row.seed) for row in rows]
+        with self._with(rows[0].adapter):
+            generate(self._model, prompts, samplings, stop_token_ids=self._stop_token_ids, on_step=on_step)
+
+    @contextmanager
+    def _with(self, adapter: Path | None) -> Iterator[None]:
+        """The model with this adapter, or with none."""
+        if adapter:
+            self._activate(adapter)
+        with self._model.disable_adapter() if self._loaded and not adapter else nullcontext():
+            yield
+
+    def _activate(self, adapter: Path) -> None:
+        from peft import PeftModel
+
+        if not adapter.exists():
+            raise UnavailableError("The adapter was unloaded while the request waited. Ask again.")
+        if not self._loaded:
+            self._model = PeftModel.from_pretrained(self._model, adapter, adapter_name=adapter.name).eval()
+        elif adapter not in self._loaded:
+            self._model.load_adapter(adapter, adapter_name=adapter.name)
+        self._model.set_adapter(adapter.name)
+        self._loaded = [*(one for one in self._loaded if one != adapter), adapter]
+        for forgotten in [one for one in self._loaded if not one.exists()]:
+            self._model.delete_adapter(forgotten.name)
+            self._loaded.remove(forgotten)
+
+
+class Models:
+    """The base models in a folder, each loaded when it is first asked for and kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bases: dict[str, BaseModel] = {}
+        self._loading = threading.Lock()
+
+    def names(self) -> list[str]:
+        return sorted(config.parent.name for config in self._folder.glob("*/config.json"))
+
+    def base(self, name: str) -> BaseModel:
+        """Blocks while the model is loaded. `name` is one of `names()`."""
+        with self._loading:
+            if name not in self._bases:
+                self._bases[name] = BaseModel(self._folder / name)
+            return self._bases[name]
+
+    def generate(self, rows: Sequence[Row], on_step: OnStep) -> None:
+        self.base(rows[0].base).generate(rows, on_step)
+
+
+def serve(models_dir: Path, port: int, adapters_dir: Path) -> uvicorn.Server:
+    """The server, ready to run: models, queue and API put together."""
+    models = Models(models_dir)
+    batches = Batches(models.generate)
+    threading.Thread(target=_work, args=(batches,), name="model", daemon=True).start()
+    api = inference_api(models, Adapters(adapters_dir), batches)
+    config = uvicorn.Config(
+        api, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    return uvicorn.Server(config)
+
+
+def _work(batches: Batches) -> None:
+    import peft  # noqa: F401  the slow imports, before the first question needs them
+
+    import training_image.generate  # noqa: F401
+
+    batches.work()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m local.inference_server")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--models-dir", type=Path, required=True, help="folder of Hugging Face model folders")
+    arguments = parser.parse_args()
+    for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops, then hands the signal on to this
+        signal.signal(ending, lambda *_: sys.exit())
+    with TemporaryDirectory(prefix="outcrop-adapters-") as adapters_dir:
+        serve(arguments.models_dir, arguments.port, Path(adapters_dir)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Servers of the local loop: processes tethered to this one, an ASGI application in a thread, and ports."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from local.errors import LocalError
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_STOP_SECONDS = 5.0
+
+
+class TetheredProcess:
+    """A command run from the repository until `stop`, or until this process ends however it ends."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+        tether = [sys.executable, "-m", "local.tether", "--grace", "2", "--"]
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
+                [*tether, *command],
+                cwd=_REPOSITORY,
+                env={**environment, "PYTHONPATH": str(_REPOSITORY)},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_SECONDS)
+        self._process.kill()
+        self._process.wait()
+
+
+class ServerThread:
+    """An ASGI application served on a listening socket, by a thread of this process."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="front", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1. Raises: LocalError if the port cannot be had."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise LocalError(
+            f"Port {port} cannot be used: {error.strerror}. Choose another with --port."
+        ) from error
+    return listener
+
+
+def free_port() -> int:
+    with listen(0) as listener:
+        return listener.getsockname()[1]

@@ -1,0 +1,220 @@
+"""`LocalStack`: the whole loop on loopback, in one process tree.
+
+The synthesized stacks on the emulated AWS, the real handlers, training jobs, the inference server, and the
+front. What runs where is in docs/architecture.md, what is kept in the state folder in docs/local.md.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from local import assembly
+from local.emulated_account import environment
+from local.errors import LocalError
+from local.functions import Functions
+from local.gateway import Gateway
+from local.processes import ServerThread, TetheredProcess, free_port, listen
+from outcrop import base_models, s3_keys
+
+if TYPE_CHECKING:
+    from local.emulator import Deployed, Emulator
+
+Graders = Mapping[str, tuple[Path, str | None]]
+"""Function name to its file, and the function in it."""
+
+_CACHE = Path(__file__).resolve().parent.parent / ".outcrop"
+_API_HANDLER = "lambdas.api.handler.handler"
+_READY_SECONDS = 60
+
+
+class LocalStack:
+    def __init__(self, state: Path, port: int, graders: Graders, models: Sequence[str]) -> None:
+        self._folder = state.expanduser().resolve()
+        self._port = port
+        self._graders = graders
+        self._models = models
+        self._cache = Path(os.environ.get("OUTCROP_CACHE", _CACHE)).resolve()
+        self._logs = self._folder / "logs"
+        self._ends = ExitStack()
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.api_key = ""
+        self.endpoint_url = ""
+        """Of the emulated AWS."""
+
+    def start(self) -> None:
+        """Returns when the API answers. Raises: LocalError, with what is wrong in one line; nothing runs
+        then.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every process, in the reverse order of their start, and save the state. Functions end before
+        training jobs do, so no workflow takes the end of the emulator for the end of a job: a job goes on at
+        the next start.
+        """
+        self._ends.close()
+
+    def _start(self) -> None:
+        """What is cheap to refuse comes first; what takes seconds goes on side by side."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._lock_folder()
+        listener = self._ends.enter_context(listen(self._port))
+        self._check_weights()
+        self._log_to_file()
+        threads = self._ends.enter_context(ThreadPoolExecutor())
+        synthesis = threads.submit(assembly.synthesize, self._models, self._cache)
+
+        # moto takes seconds to import, so not before here.
+        from local.emulator import ASSETS_BUCKET, Emulator
+        from local.state import State
+
+        state = State(self._folder / "state", exclude=(ASSETS_BUCKET,))
+        self._ends.callback(state.stop)
+        emulator = Emulator(state.watch)
+        self._ends.callback(emulator.stop)
+        self.endpoint_url = emulator.endpoint_url
+        functions = self._start_emulator(emulator)
+        graders = {
+            name: threads.submit(functions.register_grader, name, *target)
+            for name, target in self._graders.items()
+        }
+        deployed = emulator.deploy(synthesis.result())
+        state.restore()
+        state.start()
+        for function in deployed.functions:
+            functions.register(
+                function.name, function.handler, function.environment, function.timeout_seconds
+            )
+        warming = [threads.submit(functions.warm, name) for name in deployed.api.functions()]
+        streams = self._serve_streams(deployed)
+        for name, registration in graders.items():
+            registration.result()
+            emulator.add_function(name)
+        self._start_up(functions, deployed)
+        gateway = ServerThread(Gateway(deployed.api, functions.invoke, streams), listener)
+        self._ends.callback(gateway.stop)
+        for one in warming:
+            one.result()
+        self._wait_until_ready()
+
+    def _start_emulator(self, emulator: "Emulator") -> Functions:
+        from local import moto_patches
+        from local.training_jobs import TrainingJobs
+
+        training_jobs = TrainingJobs(
+            self._folder / "training-jobs",
+            command=[sys.executable, "-m", "training_image.train"],
+            environment=environment(emulator.endpoint_url),
+            linked_channels={s3_keys.base_model(id): self._weights(id) for id in self._models},
+        )
+        self._ends.callback(training_jobs.close)
+        functions = Functions(emulator.endpoint_url, self._logs)
+        self._ends.callback(functions.stop)
+        moto_patches.install(invoke=functions.invoke, training_jobs=training_jobs)
+        emulator.start()
+        return functions
+
+    def _serve_streams(self, deployed: "Deployed") -> dict[str, str]:
+        """Start the inference server, and for each streaming function the server that the Web Adapter would
+        start.
+        """
+        port = free_port()
+        base = environment(self.endpoint_url)
+        models = ["--models-dir", str(self._cache / "models")]
+        self._run("inference-server", ["-m", "local.inference_server", "--port", str(port), *models], base)
+        serving = {"OUTCROP_SERVING_URL": f"http://127.0.0.1:{port}/v1"}
+        streams: dict[str, str] = {}
+        for function in deployed.streaming_functions:
+            port = free_port()
+            asgi = [
+                "-m",
+                "uvicorn",
+                "lambdas.inference.app:app",
+                "--port",
+                str(port),
+                "--log-level",
+                "warning",
+            ]
+            self._run(function.name, asgi, base | function.environment | serving)
+            streams[function.name] = f"http://127.0.0.1:{port}"
+        return streams
+
+    def _run(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+        process = TetheredProcess([sys.executable, *arguments], environment, self._logs / f"{name}.log")
+        self._ends.callback(process.stop)
+
+    def _start_up(self, functions: Functions, deployed: "Deployed") -> None:
+        """The API key, which is kept for the next start, and the jobs of the last one."""
+        (api,) = (one for one in deployed.functions if one.handler == _API_HANDLER)
+        for name in ("ensure_key", "resume_jobs"):
+            functions.register(name, f"local.start_up.{name}", api.environment, timeout_seconds=120)
+        path = self._folder / "local.json"
+        last = json.loads(path.read_bytes()) if path.exists() else {}
+        self.api_key = _call(functions, "ensure_key", {"key": last.get("api_key")})
+        _call(functions, "resume_jobs", {})
+        urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url}
+        temporary = path.with_suffix(".tmp")
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps({**urls, "api_key": self.api_key}, indent=2))
+        temporary.replace(path)
+
+    def _wait_until_ready(self) -> None:
+        key = {"Authorization": f"Bearer {self.api_key}"}
+        answer = httpx.get(f"{self.base_url}/models", headers=key, timeout=_READY_SECONDS)
+        if answer.status_code != httpx.codes.OK:
+            raise LocalError(
+                f"The API answers {answer.status_code} to GET /v1/models. Logs are in {self._logs}."
+            )
+
+    def _lock_folder(self) -> None:
+        lock = self._ends.enter_context((self._folder / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocalError(
+                f"Another outcrop uses {self._folder}. Stop it, or choose another --state."
+            ) from error
+
+    def _check_weights(self) -> None:
+        for id in self._models:
+            model = base_models.find(id)
+            if model is None:
+                known = ", ".join(one.id for one in base_models.CATALOGUE)
+                raise LocalError(f"The model '{id}' is not one that can be fine-tuned. Known: {known}.")
+            if not (self._weights(id) / "config.json").exists():
+                raise LocalError(
+                    f"There are no weights of {id} in {self._weights(id)}. It needs {model.needs()}."
+                )
+
+    def _weights(self, model_id: str) -> Path:
+        return self._cache / "models" / model_id
+
+    def _log_to_file(self) -> None:
+        """What this process's own parts say: requests, saves, training jobs."""
+        handler = logging.FileHandler(self._logs / "local.log")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        log = logging.getLogger("local")
+        log.setLevel(logging.INFO)
+        log.addHandler(handler)
+        self._ends.callback(handler.close)
+        self._ends.callback(log.removeHandler, handler)
+
+
+def _call(functions: Functions, name: str, event: dict[str, str | None]) -> str:
+    answer, is_error = functions.invoke(name, json.dumps(event).encode())
+    if is_error:
+        raise LocalError(f"{name} failed: {json.loads(answer)['errorMessage']}")
+    return json.loads(answer)

@@ -1,0 +1,90 @@
+"""What a grader is given and what it gives back: a completion, its reward, or why there is none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import orjson
+
+ErrorKind = Literal[
+    # OpenAI's, as in `metadata.errors` of `graders/run`
+    "invalid_variable_error",
+    "sample_parse_error",
+    "other_error",
+    # a grader that is a Lambda function
+    "grader_not_found",
+    "grader_access_denied",
+    "grader_exception",
+    "grader_timeout",
+    "grader_throttled",
+    "grader_unavailable",
+    # any grader's answer
+    "invalid_reward",
+    "missing_reward",
+]
+
+LARGEST_REWARD = 1e9
+"""A group's variance is computed in float32: the square of a reward has to fit with room to spare."""
+
+
+@dataclass(frozen=True)
+class GradedCompletion:
+    """One completion and the training row (`item`) it answers."""
+
+    item: Mapping[str, Any]
+    text: str
+
+    @cached_property
+    def sample(self) -> Mapping[str, Any]:
+        """The template namespace `sample`: `output_text`, and `output_json` where the text is valid JSON."""
+        try:
+            return {"output_text": self.text, "output_json": orjson.loads(self.text)}
+        except orjson.JSONDecodeError:
+            return {"output_text": self.text}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a grader said about one completion."""
+
+    reward: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A score with its price, or the reason why there is none: `reward` is None exactly when `error` is set.
+
+    A completion without a reward teaches nothing: it is never counted as 0.
+    """
+
+    reward: float | None
+    error: ErrorKind | None
+    message: str | None
+    metrics: dict[str, float]
+    latency_seconds: float
+
+
+class GradingError(Exception):
+    """Why a completion gets no reward. The message is for the person who wrote the grader."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.message = message
+
+
+def real_number(value: object) -> float:
+    """`value` as a reward: a finite number, and nothing that Python or JSON merely takes for one.
+
+    Raises: GradingError `invalid_reward`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        kind = type(value).__name__
+        raise GradingError(
+            "invalid_reward", f"The reward has to be a number, not {kind}: {repr(value)[:60]}."
+        )
+    if not abs(value) <= LARGEST_REWARD:  # NaN compares to nothing
+        raise GradingError("invalid_reward", f"The reward has to be a number within ±{LARGEST_REWARD:g}.")
+    return float(value)

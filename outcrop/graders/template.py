@@ -1,0 +1,102 @@
+"""Grader templates: `{{ item.answer }}`, `{{ sample.output_json.tags[0]["name"] }}`.
+
+Two namespaces: `item`, the training row, and `sample`, the completion. A path is looked up and nothing else
+happens: there are no filters, calls or sections, and what a variable renders to is never rendered again. Text
+stays as it is, anything else becomes JSON. The grammar is OpenAI's:
+https://platform.openai.com/docs/guides/graders
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop.graders.reward import GradingError
+
+SAMPLE_VARIABLES = ("output_text", "output_json")
+
+_VARIABLE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_NAMESPACE = re.compile(r"(item|sample)(?=[.\[])")
+_SEGMENT = re.compile(
+    r"""
+    \. (?P<name> [^\s.\[\]{}'"]+ )
+  | \[ \s* (?P<index> -?\d{1,9} ) \s* \]
+  | \[ \s* (?P<quote> ['"] ) (?P<key> .*? ) (?P=quote) \s* \]
+    """,
+    re.VERBOSE,
+)
+
+Segment = str | int
+
+
+def render(template: str, item: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
+    """`template` with every variable replaced.
+
+    Raises: GradingError, `invalid_variable_error` for a path that is not there, `sample_parse_error` for
+    `sample.output_json` of a completion that is not JSON.
+    """
+    namespaces = {"item": item, "sample": sample}
+    return _VARIABLE.sub(lambda variable: _text(_look_up(_parse(variable[1]), namespaces)), template)
+
+
+def validate(template: str) -> None:
+    """Raise GradingError unless every variable could exist: syntax, namespace, and its place in `sample`."""
+    if "{{" in _VARIABLE.sub(" ", template):
+        raise _invalid("A '{{' is never closed by '}}'.")
+    for variable in _VARIABLE.finditer(template):
+        namespace, first, *_ = _parse(variable[1])
+        if namespace == "sample" and first not in SAMPLE_VARIABLES:
+            raise _invalid(f"There is no 'sample.{first}'; sample has {' and '.join(SAMPLE_VARIABLES)}.")
+
+
+def _parse(expression: str) -> list[Segment]:
+    """` item.a[0] ` -> ["item", "a", 0]."""
+    text = expression.strip()
+    namespace = _NAMESPACE.match(text)
+    if namespace is None:
+        raise _invalid(f"'{text}' has to begin with 'item.' or 'sample.', as in '{{{{ item.answer }}}}'.")
+    path: list[Segment] = [namespace[0]]
+    at = namespace.end()
+    while at < len(text):
+        segment = _SEGMENT.match(text, at)
+        if segment is None:
+            raise _invalid(f"'{text}' is not a path such as 'item.tags[0].name'.")
+        path.append(_key(segment))
+        at = segment.end()
+    return path
+
+
+def _key(segment: re.Match[str]) -> Segment:
+    if segment["index"] is not None:
+        return int(segment["index"])
+    return segment["name"] if segment["name"] is not None else segment["key"]
+
+
+def _look_up(path: list[Segment], namespaces: Mapping[str, Any]) -> Any:
+    value: Any = namespaces
+    for depth, segment in enumerate(path):
+        try:
+            if isinstance(value, str):
+                raise TypeError  # a text has no parts, though Python would index it
+            value = value[segment]
+        except (KeyError, IndexError, TypeError):
+            if path[:2] == ["sample", "output_json"] and depth == 1:
+                raise GradingError(
+                    "sample_parse_error",
+                    "The template reads sample.output_json, but the completion is not JSON.",
+                ) from None
+            raise _invalid(f"There is no '{_spell(path[: depth + 1])}' (in '{_spell(path)}').") from None
+    return value
+
+
+def _spell(path: list[Segment]) -> str:
+    first, *rest = path
+    return f"{first}" + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in rest)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _invalid(message: str) -> GradingError:
+    return GradingError("invalid_variable_error", message)

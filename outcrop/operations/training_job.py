@@ -1,0 +1,83 @@
+"""What one attempt of a job asks of SageMaker: its `TrainingSpec` and the parameters of the call."""
+
+from typing import Any
+
+from outcrop import dataset, hyperparameters, s3_keys
+from outcrop.base_models import BaseModel, find
+from outcrop.errors import APIError
+from outcrop.ids import tuned_model_id
+from outcrop.settings import settings
+from outcrop.stores import training_jobs
+from outcrop.stores.objects import ObjectStore
+from outcrop.training_spec import TrainingSpec
+from outcrop.types.fine_tuning_job import FineTuningJob
+
+
+def write_spec(job: FineTuningJob, attempt: int) -> None:
+    """Put the spec where the channel `config` finds it; "auto" becomes numbers here."""
+    project = job.organization_id
+    model = _base_model(job)
+    asked = job.method.reinforcement
+    rows = dataset.count(ObjectStore().lines(s3_keys.file(project, job.training_file)))
+    spec = TrainingSpec(
+        project=project,
+        job_id=job.id,
+        attempt=attempt,
+        base_model=model.id,
+        fine_tuned_model=tuned_model_id(job.model, project, job.user_provided_suffix, job.id),
+        grader=asked.grader,
+        hyperparameters=hyperparameters.resolve(asked.hyperparameters, model, rows),
+        seed=job.seed,
+    )
+    key = f"{s3_keys.config(project, job.id, attempt)}spec.json"
+    ObjectStore().put(key, spec.model_dump_json().encode())
+
+
+def parameters(job: FineTuningJob, attempt: int) -> dict[str, Any]:
+    """As CreateTrainingJob takes them; the workflow's Train state passes these on and adds the role."""
+    project = job.organization_id
+    model = _base_model(job)
+    channels = {
+        "config": s3_keys.config(project, job.id, attempt),
+        "model": s3_keys.base_model(model.id),
+        "training": s3_keys.file(project, job.training_file),
+    }
+    if job.validation_file:
+        channels["validation"] = s3_keys.file(project, job.validation_file)
+    return {
+        "TrainingJobName": training_jobs.name(job.id, attempt),
+        "AlgorithmSpecification": {"TrainingImage": settings().training_image, "TrainingInputMode": "File"},
+        "InputDataConfig": [_channel(name, key) for name, key in channels.items()],
+        "OutputDataConfig": {
+            "S3OutputPath": _uri(s3_keys.output(project, job.id, attempt)),
+            "CompressionType": "NONE",
+        },
+        "CheckpointConfig": {
+            "S3Uri": _uri(s3_keys.checkpoints(project, job.id)),
+            "LocalPath": "/opt/ml/checkpoints",
+        },
+        "ResourceConfig": {
+            "InstanceType": settings().instance_type or model.instance_types[0],
+            "InstanceCount": 1,
+            # Room for the weights in 32 bits, and as much again for checkpoints and caches.
+            "VolumeSizeInGB": 30 + 8 * model.parameters // 10**9,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": int(settings().max_runtime_seconds)},
+        "Environment": {"OUTCROP_TABLE": settings().table, "OUTCROP_BUCKET": settings().bucket},
+    }
+
+
+def _base_model(job: FineTuningJob) -> BaseModel:
+    model = find(job.model)
+    if model is None:  # `jobs.create` lets none through: only a model dropped from the catalogue gets here
+        raise APIError(f"The model '{job.model}' is not in the catalogue any more.", param="model")
+    return model
+
+
+def _channel(name: str, key: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": _uri(key), "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _uri(key: str) -> str:
+    return f"s3://{settings().bucket}/{key}"

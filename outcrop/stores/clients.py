@@ -1,0 +1,37 @@
+"""The process's AWS clients, each made once, at its first use: a cold start pays only for what it calls."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from outcrop.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3.client import S3Client
+
+# Four attempts within seconds, then the caller hears of it: an API request has 29 s in all.
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=20,
+    max_pool_connections=32,
+    retries={"mode": "standard", "total_max_attempts": 4},
+)
+
+
+@cache
+def dynamodb_table() -> "Table":
+    return boto3.resource("dynamodb", config=_CONFIG).Table(settings().table)
+
+
+@cache
+def s3() -> "S3Client":
+    return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def client(name: str) -> Any:
+    """The client of any other service; `Any`, since its type depends on `name`."""
+    return boto3.client(name, config=_CONFIG)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -1,0 +1,31 @@
+"""A job's events: what happened and the metrics of each step, one row each, appended and never changed."""
+
+from typing import Any
+
+from outcrop.ids import new_id, now
+from outcrop.stores import rows
+from outcrop.types.event import EventLevel, EventType, FineTuningJobEvent
+from outcrop.types.page import Page
+
+
+class EventStore:
+    def __init__(self, project: str, job_id: str) -> None:
+        self._pk = f"P#{project}#JOB#{job_id}#EVENT"
+
+    def append(
+        self,
+        level: EventLevel,
+        message: str,
+        *,
+        type: EventType = "message",
+        data: dict[str, Any] | None = None,
+    ) -> FineTuningJobEvent:
+        event = FineTuningJobEvent(
+            id=new_id("ftevent-"), created_at=now(), level=level, message=message, type=type, data=data
+        )
+        rows.put(self._pk, event.id, event)
+        return event
+
+    def list(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJobEvent]:
+        """Newest first."""
+        return rows.page(self._pk, FineTuningJobEvent, after=after, limit=limit)

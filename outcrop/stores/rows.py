@@ -1,0 +1,157 @@
+"""How API objects lie in the table: one row each, sorted by id. The keys are in docs/architecture.md."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
+
+import orjson
+from boto3.dynamodb.conditions import ConditionBase, Key
+from botocore.exceptions import ClientError
+from pydantic import BaseModel
+
+from outcrop.errors import APIError
+from outcrop.stores.clients import dynamodb_table
+from outcrop.types.page import Page
+
+Order = Literal["asc", "desc"]
+Row = TypeVar("Row", bound=BaseModel)
+
+# DynamoDB has no floats, so whatever may hold one is JSON text.
+_JSON_ATTRIBUTES = {"data", "error", "hyperparameters", "metadata", "method", "metrics", "result_files"}
+
+
+def encode(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Field values as DynamoDB stores them. A None says that there is nothing, and so does its absence."""
+    plain = {name: _plain(value) for name, value in values.items()}
+    return {
+        name: orjson.dumps(value).decode() if name in _JSON_ATTRIBUTES else value
+        for name, value in plain.items()
+        if value is not None
+    }
+
+
+def decode(kind: type[Row], attributes: Mapping[str, Any]) -> Row:
+    return kind.model_validate(
+        {
+            name: orjson.loads(value) if name in _JSON_ATTRIBUTES else value
+            for name, value in attributes.items()
+            if name not in ("pk", "sk")
+        }
+    )
+
+
+def put(pk: str, sk: str, row: BaseModel) -> None:
+    """Write a whole row; writing it again changes nothing, so a retry is safe."""
+    dynamodb_table().put_item(Item={"pk": pk, "sk": sk, **encode(row.model_dump(mode="json"))})
+
+
+def get(pk: str, sk: str, kind: type[Row]) -> Row | None:
+    if not _can_be_a_key(sk):
+        return None
+    item = dynamodb_table().get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+    return decode(kind, item) if item else None
+
+
+def update(
+    pk: str,
+    sk: str,
+    kind: type[Row],
+    changes: Mapping[str, Any],
+    *,
+    condition: str,
+    operands: Mapping[str, Any] | None = None,
+) -> Row | None:
+    """The row with its changes (None removes an attribute), or None if it does not meet the condition.
+
+    The condition may name every changed attribute as `#name`; `operands` are its own `:values`.
+    """
+    if not _can_be_a_key(sk):
+        return None
+    values = encode(changes)
+    removed = [name for name in changes if name not in values]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+    if removed:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in removed)
+    try:
+        updated = dynamodb_table().update_item(
+            Key={"pk": pk, "sk": sk},
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in changes},
+            ExpressionAttributeValues={
+                **{f":{name}": value for name, value in values.items()},
+                **(operands or {}),
+            },
+            ReturnValues="ALL_NEW",
+        )
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            raise
+        return None
+    return decode(kind, updated.get("Attributes", {}))
+
+
+def page(
+    pk: str,
+    kind: type[Row],
+    *,
+    after: str | None,
+    limit: int,
+    order: Order = "desc",
+    keep: Callable[[Row], bool] | None = None,
+) -> Page[Row]:
+    """Up to `limit` rows of a partition that `keep` lets through, from the row after the cursor `after`.
+
+    The query starts at the cursor itself: when the first row is not the cursor, there is no such row.
+
+    Raises: APIError with param `after`.
+    """
+    rows = _query(pk, after=after, descending=order == "desc", at_most=limit + 2 if keep is None else None)
+    if after is not None and not (_can_be_a_key(after) and next(rows, {}).get("sk") == after):
+        raise APIError(
+            f"after: '{after}' is not the id of an object in this list.", param="after", code="invalid_cursor"
+        )
+    found: list[Row] = []
+    for row in rows:
+        one = decode(kind, row)
+        if keep is not None and not keep(one):
+            continue
+        if len(found) == limit:
+            return Page[kind].of(found, has_more=True)
+        found.append(one)
+    return Page[kind].of(found)
+
+
+def every(pk: str, kind: type[Row]) -> list[Row]:
+    """All rows of a partition, in the order of their keys."""
+    return [decode(kind, row) for row in _query(pk, after=None, descending=False, at_most=None)]
+
+
+def _query(
+    pk: str, *, after: str | None, descending: bool, at_most: int | None
+) -> Iterator[Mapping[str, Any]]:
+    condition: ConditionBase = Key("pk").eq(pk)
+    if after:
+        condition = condition & (Key("sk").lte(after) if descending else Key("sk").gte(after))
+    # Consistent: a list shows what its reader has just written.
+    query: dict[str, Any] = {
+        "KeyConditionExpression": condition,
+        "ScanIndexForward": not descending,
+        "ConsistentRead": True,
+    }
+    if at_most:
+        query["Limit"] = at_most
+    while True:
+        answer = dynamodb_table().query(**query)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _can_be_a_key(sk: str) -> bool:
+    """Whether a caller's id may be asked for at all: DynamoDB fails a call with a key of another size."""
+    return 0 < len(sk.encode()) <= 1024
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

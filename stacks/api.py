@@ -1,0 +1,157 @@
+"""The API: a Regional REST API, its authorizer, and the function behind all routes but those of inference.
+
+Stage `v1` makes `https://.../v1` the SDK's `base_url`. Stage `openai` and the routes below `/v1` make
+`https://.../openai/v1` answer the same.
+"""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.bundle import dependency_layer
+from stacks.constructs.error_replies import add_error_replies
+from stacks.constructs.python_function import PythonFunction
+from stacks.deployment import Deployment
+from stacks.storage import StorageStack
+
+_STREAMED = ("chat/completions", "completions", "responses")
+
+
+class ApiStack(cdk.Stack):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        deployment: Deployment,
+        storage: StorageStack,
+        state_machine: sfn.IStateMachine,
+        inference: PythonFunction,
+    ) -> None:
+        super().__init__(scope, id, description="Outcrop: the API")
+        self._layer = dependency_layer(self)
+        function = self._api_function(deployment, storage, state_machine)
+        authorizer = self._authorizer(storage)
+        self._log_group = logs.LogGroup(
+            self,
+            "AccessLogs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        api = apigateway.RestApi(
+            self,
+            "RestApi",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            binary_media_types=["*/*"],  # a file's content is binary, whatever its reader accepts
+            default_method_options=apigateway.MethodOptions(
+                authorizer=authorizer, authorization_type=apigateway.AuthorizationType.CUSTOM
+            ),
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.DESTROY,
+            deploy_options=apigateway.StageOptions(stage_name="v1", **self._access_logs()),
+        )
+        # One permission for all methods and both stages: a method's own would name the stage v1 only.
+        buffered = apigateway.LambdaIntegration(
+            function,  # pyright: ignore[reportArgumentType]
+            scope_permission_to_method=False,
+        )
+        streamed = apigateway.LambdaIntegration(
+            inference,  # pyright: ignore[reportArgumentType]
+            scope_permission_to_method=False,
+            response_transfer_mode=apigateway.ResponseTransferMode.STREAM,
+            timeout=cdk.Duration.minutes(15),
+        )
+        for root in (api.root, api.root.add_resource("v1")):
+            root.add_resource("{proxy+}").add_method("ANY", buffered)
+            for path in _STREAMED:
+                root.resource_for_path(path).add_method("POST", streamed)
+        add_error_replies(api)
+        openai_stage = apigateway.Stage(
+            self,
+            "OpenaiStage",
+            deployment=api.latest_deployment,  # pyright: ignore[reportArgumentType]  # there is one: v1's
+            stage_name="openai",
+            **self._access_logs(),
+        )
+        openai_stage.node.add_dependency(api.deployment_stage)  # which waits for the right to write logs
+        cdk.CfnOutput(self, "BaseUrl", value=api.url_for_path().rstrip("/"))
+
+    def _api_function(
+        self, deployment: Deployment, storage: StorageStack, state_machine: sfn.IStateMachine
+    ) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            "Api",
+            module="lambdas.api.handler",
+            layer=self._layer,
+            memory_size=1024,
+            timeout=cdk.Duration.seconds(29),
+            environment={
+                "OUTCROP_TABLE": storage.table.table_name,
+                "OUTCROP_BUCKET": storage.bucket.bucket_name,
+                "OUTCROP_STATE_MACHINE_ARN": state_machine.state_machine_arn,
+                "OUTCROP_BASE_MODELS": ",".join(deployment.models),
+            },
+        )
+        storage.bucket.grant_read_write(function, "projects/*/files/*")
+        storage.table.grant(
+            function,
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:Query",
+        )
+        state_machine.grant_start_execution(function)
+        training_jobs = self.format_arn(service="sagemaker", resource="training-job", resource_name="ftjob-*")
+        # A grader may be any function of this account: creating a job checks that it exists.
+        graders = self.format_arn(
+            service="lambda", resource="function:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+        )
+        for action, resource in (
+            ("sagemaker:StopTrainingJob", training_jobs),
+            ("lambda:GetFunctionConfiguration", graders),
+        ):
+            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        return function
+
+    def _authorizer(self, storage: StorageStack) -> apigateway.RequestAuthorizer:
+        function = PythonFunction(
+            self,
+            "Authorizer",
+            module="lambdas.authorizer.handler",
+            layer=self._layer,
+            environment={"OUTCROP_TABLE": storage.table.table_name},
+        )
+        storage.table.grant(function, "dynamodb:GetItem")
+        return apigateway.RequestAuthorizer(
+            self,
+            "KeyAuthorizer",
+            handler=function,  # pyright: ignore[reportArgumentType]
+            identity_sources=[apigateway.IdentitySource.header("Authorization")],
+            results_cache_ttl=cdk.Duration.seconds(60),  # how long a revoked key still works
+        )
+
+    def _access_logs(self) -> dict[str, Any]:
+        """Who called what, when, and how it went: never the Authorization header or a body."""
+        context = apigateway.AccessLogField
+        entry = {
+            "request_id": context.context_request_id(),
+            "time": context.context_request_time(),
+            "method": context.context_http_method(),
+            "path": context.context_path(),
+            "status": context.context_status(),
+            "latency_ms": context.context_response_latency(),
+            "response_bytes": context.context_response_length(),
+            "error": context.context_error_response_type(),
+            "project": context.context_authorizer("project_id"),
+        }
+        return {
+            "access_log_destination": apigateway.LogGroupLogDestination(self._log_group),
+            "access_log_format": apigateway.AccessLogFormat.custom(self.to_json_string(entry)),
+        }

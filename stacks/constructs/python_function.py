@@ -1,0 +1,48 @@
+"""`PythonFunction`: the one way to make a Lambda function."""
+
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.bundle import source_bundle
+
+
+class PythonFunction(lambda_.Function):
+    """A function that runs `<module>.handler` from the shared source bundle.
+
+    What sets functions apart is their environment and, above all, their role: it may write the function's own
+    log and nothing more, so grant each one only the actions its handler calls.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, module: str, layer: lambda_.ILayerVersion, **props: Any
+    ) -> None:
+        log_group = logs.LogGroup(
+            scope, f"{id}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+        )
+        role = iam.Role(
+            scope,
+            f"{id}Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+        )
+        log_group.grant_write(role)
+        defaults: dict[str, Any] = {
+            "handler": f"{module}.handler",
+            "layers": [layer],
+            "memory_size": 512,
+            "timeout": Duration.seconds(15),
+        }
+        super().__init__(
+            scope,
+            id,
+            code=lambda_.Code.from_asset(source_bundle()),
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            log_group=log_group,
+            role=role,  # pyright: ignore[reportArgumentType]
+            **defaults | props,
+        )

@@ -1,0 +1,172 @@
+"""`TrainingWorkflow`: the state machine of a fine-tuning job, in the order things happen.
+
+Its input is `{"project", "job_id", "attempt"}`, which every step gets. Every step may run twice, so every
+step is retried. Standard and JSONPath (docs/architecture.md, "The state machine").
+"""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+
+# The parameters of CreateTrainingJob that PrepareTraining answers with; Train adds the role.
+TRAINING_JOB_FIELDS = (
+    "TrainingJobName",
+    "AlgorithmSpecification",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "CheckpointConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+    "Environment",
+)
+_EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+
+
+class TrainingWorkflow(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        validate_files: PythonFunction,
+        prepare_training: PythonFunction,
+        classify_stop: PythonFunction,
+        register_model: PythonFunction,
+        finish: PythonFunction,
+        training_role: iam.Role,
+        training_jobs: str,
+    ) -> None:
+        """`training_jobs` is the ARN pattern of the training jobs that the workflow may start."""
+        super().__init__(scope, id)
+        over = sfn.Succeed(self, "Over", comment="The job is in a final status")
+        broken = sfn.Fail(self, "Broken", error="OutcropWorkflowError", cause="See the job's error")
+
+        # From the end to the beginning, since a state names the one after it.
+        self._finish = self._step("Finish", finish, failure=sfn.JsonPath.object_at("$.failure"))
+        self._finish.next(broken)
+
+        register = self._guarded("RegisterModel", register_model)
+        register.next(over)
+
+        classify = self._guarded("ClassifyStop", classify_stop, stop=sfn.JsonPath.object_at("$.stop"))
+        train = self._train(training_role)
+        train.add_catch(classify, result_path="$.stop")
+        train.next(register)
+
+        prepare = self._guarded("PrepareTraining", prepare_training)
+        prepare.next(
+            sfn.Choice(self, "IsPrepared")
+            .when(sfn.Condition.boolean_equals("$.step.done", True), over)
+            .otherwise(train)
+        )
+
+        # Training goes on unseen when the answer to CreateTrainingJob is lost. It is then looked at rarely
+        # enough for five days of training to fit into the 25,000 events of an execution.
+        wait = sfn.Wait(self, "Wait", time=sfn.WaitTime.duration(cdk.Duration.minutes(5)))
+        wait.next(classify)
+        resume = sfn.Pass(
+            self,
+            "NextAttempt",
+            parameters={**_identity(), "attempt": sfn.JsonPath.number_at("$.step.attempt")},
+        )
+        resume.next(prepare)
+        classify.next(
+            sfn.Choice(self, "IsStopped")
+            .when(sfn.Condition.string_equals("$.step.next", "register"), register)
+            .when(sfn.Condition.string_equals("$.step.next", "resume"), resume)
+            .when(sfn.Condition.string_equals("$.step.next", "wait"), wait)
+            .otherwise(over)
+        )
+
+        validate = self._guarded("ValidateFiles", validate_files)
+        validate.next(
+            sfn.Choice(self, "IsValid")
+            .when(sfn.Condition.boolean_equals("$.step.done", True), over)
+            .otherwise(prepare)
+        )
+
+        self.state_machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_chainable(validate),
+            state_machine_type=sfn.StateMachineType.STANDARD,
+        )
+        self._allow_training(training_role, training_jobs)
+
+    def _step(self, id: str, function: PythonFunction, **more: Any) -> sfn.TaskStateBase:
+        step = tasks.LambdaInvoke(
+            self,
+            id,
+            lambda_function=function,  # pyright: ignore[reportArgumentType]
+            payload=sfn.TaskInput.from_object({**_identity(), **more}),
+            payload_response_only=True,
+            result_path="$.step",
+            retry_on_service_exceptions=False,
+        )
+        return step.add_retry(
+            errors=["States.ALL"], interval=cdk.Duration.seconds(1), max_attempts=5, backoff_rate=2
+        )
+
+    def _guarded(self, id: str, function: PythonFunction, **more: Any) -> sfn.TaskStateBase:
+        """A step whose last failure fails the job with a readable message."""
+        return self._step(id, function, **more).add_catch(self._finish, result_path="$.failure")
+
+    def _train(self, training_role: iam.Role) -> sfn.CustomState:
+        partition = cdk.Stack.of(self).partition
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": f"arn:{partition}:states:::sagemaker:createTrainingJob.sync",
+            "InputPath": "$.step.training_job",
+            "Parameters": {
+                "RoleArn": training_role.role_arn,
+                **{f"{field}.$": f"$.{field}" for field in TRAINING_JOB_FIELDS},
+            },
+            "ResultPath": sfn.JsonPath.DISCARD,
+        }
+        return sfn.CustomState(self, "Train", state_json=state).add_retry(
+            errors=["SageMaker.AmazonSageMakerException"],
+            interval=cdk.Duration.seconds(2),
+            max_attempts=3,
+            backoff_rate=2,
+        )
+
+    def _allow_training(self, training_role: iam.Role, training_jobs: str) -> None:
+        """What the `.sync` integration needs: the job, its role, and the rule that tells it of the end."""
+        rule = cdk.Stack.of(self).format_arn(service="events", resource="rule", resource_name=_EVENTS_RULE)
+        statements = [
+            iam.PolicyStatement(
+                actions=[
+                    "sagemaker:CreateTrainingJob",
+                    "sagemaker:DescribeTrainingJob",
+                    "sagemaker:StopTrainingJob",
+                    "sagemaker:AddTags",
+                    "sagemaker:ListTags",
+                ],
+                resources=[training_jobs],
+            ),
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[training_role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=[rule]
+            ),
+        ]
+        for statement in statements:
+            self.state_machine.add_to_role_policy(statement)
+
+
+def _identity() -> dict[str, Any]:
+    """The input of every step."""
+    return {
+        "project": sfn.JsonPath.string_at("$.project"),
+        "job_id": sfn.JsonPath.string_at("$.job_id"),
+        "attempt": sfn.JsonPath.number_at("$.attempt"),
+    }

@@ -1,0 +1,268 @@
+"""What `fine_tuning.jobs.create` accepts, what it refuses, and with which words."""
+
+import json
+from typing import Any
+
+import boto3
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.factories import METHOD, STRING_CHECK, a_file, a_job
+
+ARN = "arn:aws:lambda:us-west-2:123456789012:function:my-grader"
+
+
+def reinforcement(**fields: Any) -> dict[str, Any]:
+    return {"type": "reinforcement", "reinforcement": {"grader": STRING_CHECK, **fields}}
+
+
+def create(client: OpenAI, **fields: Any) -> Any:
+    """Create a job that is right but for `fields`."""
+    request = {"model": "tiny-caps", "training_file": fields.get("training_file") or a_file().id}
+    return client.fine_tuning.jobs.create(**{**request, "method": METHOD, **fields})
+
+
+def executions() -> list[Any]:
+    arn = boto3.client("stepfunctions").list_state_machines()["stateMachines"][0]["stateMachineArn"]
+    workflow = boto3.client("stepfunctions")
+    return [
+        workflow.describe_execution(executionArn=one["executionArn"])
+        for one in workflow.list_executions(stateMachineArn=arn)["executions"]
+    ]
+
+
+@pytest.fixture
+def grader_function(aws: None) -> str:
+    """A customer's Lambda function, deployed."""
+    role = boto3.client("iam").create_role(RoleName="grader", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    boto3.client("lambda").create_function(
+        FunctionName="my-grader",
+        Runtime="python3.13",
+        Role=role,
+        Handler="grader.handler",
+        Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18},
+    )
+    return ARN
+
+
+def test_a_created_job_is_written_down_said_and_started(client: OpenAI) -> None:
+    training, validation = a_file(), a_file()
+
+    job = create(
+        client,
+        training_file=training.id,
+        validation_file=validation.id,
+        suffix="caps-1",
+        seed=42,
+        metadata={"team": "search"},
+    )
+
+    assert (job.status, job.model, job.organization_id) == ("validating_files", "tiny-caps", "acme")
+    assert (job.training_file, job.validation_file, job.seed) == (training.id, validation.id, 42)
+    assert (job.error, job.fine_tuned_model, job.finished_at) == (None, None, None)
+    assert client.fine_tuning.jobs.retrieve(job.id) == job
+    events = client.fine_tuning.jobs.list_events(job.id).data
+    assert [event.message for event in events] == [f"Created fine-tuning job: {job.id}"]
+    started = [(execution["name"], json.loads(execution["input"])) for execution in executions()]
+    assert started == [(f"{job.id}-1", {"project": "acme", "job_id": job.id, "attempt": 1})]
+
+
+def test_a_model_may_be_asked_for_in_any_of_its_spellings(client: OpenAI) -> None:
+    job = create(client, model="HuggingFaceTB/SmolLM2-135M-Instruct")
+
+    assert job.model == "smollm2-135m-instruct"
+
+
+def test_a_seed_is_drawn_when_none_is_given(client: OpenAI) -> None:
+    seeds = {create(client).seed for _ in range(3)}
+
+    assert len(seeds) == 3
+
+
+def test_hyperparameters_come_back_as_asked_and_the_rest_as_auto(client: OpenAI) -> None:
+    job = create(
+        client, method=reinforcement(hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.5})
+    )
+
+    chosen = job.method.reinforcement.hyperparameters
+    assert (chosen.n_epochs, chosen.learning_rate_multiplier, chosen.batch_size) == (3, 0.5, "auto")
+
+
+def test_what_comes_beside_the_method_of_the_given_type_is_left_out(client: OpenAI) -> None:
+    job = create(
+        client, method={**METHOD, "supervised": {"hyperparameters": {"n_epochs": 3}}}, hyperparameters={}
+    )
+
+    assert job.method.supervised is None
+
+
+@pytest.mark.parametrize(
+    "grader",
+    [{"type": "lambda", "lambda": {"function": ARN}}, {"type": "custom_code", "lambda_arn": ARN}],
+)
+def test_a_lambda_grader_is_accepted_in_bedrocks_form_and_the_announcements(
+    client: OpenAI, grader_function: str, grader: dict[str, Any]
+) -> None:
+    response = client.fine_tuning.jobs.with_raw_response.create(
+        model="tiny-caps", training_file=a_file().id, extra_body={"method": reinforcement(grader=grader)}
+    )
+
+    job = response.http_response.json()
+    assert job["method"]["reinforcement"]["grader"] == {"name": grader["type"], **grader}
+
+
+@pytest.mark.parametrize("arn", [ARN, "my-grader", "arn:aws:s3:::bucket"])
+def test_a_grader_function_that_does_not_exist_is_refused(client: OpenAI, arn: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client, method=reinforcement(grader={"type": "lambda", "lambda": {"function": arn}}))
+
+    assert caught.value.param == "method.reinforcement.grader"
+    assert arn in caught.value.message
+
+
+@pytest.mark.parametrize("param", ["training_file", "validation_file"])
+def test_unknown_deleted_and_foreign_files_are_refused_with_the_same_words(
+    client: OpenAI, param: str
+) -> None:
+    deleted, foreign = a_file().id, a_file(project="umbrella").id
+    client.files.delete(deleted)
+
+    for file_id in ("file-unknown", deleted, foreign):
+        with pytest.raises(openai.BadRequestError, match=f"{param}: No such file: '{file_id}'") as caught:
+            create(client, **{param: file_id})
+        assert (caught.value.param, caught.value.code) == (param, "file_not_found")
+
+
+def test_a_file_of_another_purpose_is_refused(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="is 'batch'; it must be 'fine-tune'") as caught:
+        create(client, training_file=a_file(purpose="batch").id)
+
+    assert caught.value.param == "training_file"
+
+
+def test_an_unknown_model_is_refused_with_those_on_offer(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="smollm2-135m-instruct, tiny-caps") as caught:
+        create(client, model="o4-mini-2025-04-16")
+
+    assert (caught.value.param, caught.value.code) == ("model", "model_not_found")
+
+
+def test_a_model_too_big_for_this_deployment_is_refused_with_what_it_needs(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="it needs one GPU with at least 80 GB of memory"):
+        create(client, model="openai/gpt-oss-20b")
+
+
+@pytest.mark.parametrize("method", [None, {"type": "supervised"}, {"type": "dpo"}, {}, {"type": 3}])
+def test_a_method_other_than_reinforcement_is_refused_with_what_is_supported(
+    client: OpenAI, method: dict[str, Any] | None
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="only 'reinforcement' is supported") as caught:
+        create(client, method=method)
+
+    assert str(caught.value.param).startswith("method")
+
+
+@pytest.mark.parametrize(
+    ("method", "param", "reason"),
+    [
+        ({"type": "reinforcement"}, "", "required"),
+        ({"type": "reinforcement", "reinforcement": {}}, ".grader", "required"),
+        (reinforcement(grader={}), ".grader.type", "required"),
+        (reinforcement(grader={"type": "vibes"}), ".grader.type", "'vibes' is not supported; 'string_check'"),
+        (reinforcement(grader={**STRING_CHECK, "operation": "same"}), ".grader.operation", "'eq', 'ne'"),
+        (reinforcement(grader={"type": "string_check"}), ".grader.input", "required"),
+        (reinforcement(grader={"type": "lambda", "lambda": {}}), ".grader.lambda.function", "required"),
+        (reinforcement(hyperparameters={"batch_size": 257}), ".hyperparameters.batch_size", "256"),
+        (reinforcement(hyperparameters={"n_epochs": 0}), ".hyperparameters.n_epochs", "'auto' or greater"),
+        (reinforcement(hyperparameters={"n_epochs": "many"}), ".hyperparameters.n_epochs", "integer"),
+        (reinforcement(hyperparameters={"epochs": 3}), ".hyperparameters.epochs", "no such field"),
+        (reinforcement(response_format={"type": "json_schema"}), ".response_format", "not supported"),
+    ],
+)
+def test_what_is_wrong_inside_the_method_is_named_by_its_path(
+    client: OpenAI, method: dict[str, Any], param: str, reason: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=reason) as caught:
+        create(client, method=method)
+
+    assert caught.value.param == f"method.reinforcement{param}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"suffix": "two words"}, "suffix"),
+        ({"suffix": "a:b"}, "suffix"),
+        ({"suffix": ""}, "suffix"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k"),
+        ({"metadata": {f"k{i}": "v" for i in range(17)}}, "metadata"),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
+        ({"hyperparameters": {"n_epochs": 3}}, "hyperparameters"),
+        ({"model": None}, "model"),
+        ({"training_file": 5}, "training_file"),
+    ],
+)
+def test_what_is_wrong_in_the_request_is_named(client: OpenAI, fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client, **fields)
+
+    assert caught.value.param == param
+    assert caught.value.message.count(param) >= 1
+
+
+def test_a_refused_job_leaves_no_trace(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError):
+        create(client, suffix="two words")
+
+    assert client.fine_tuning.jobs.list().data == []
+    assert executions() == []
+
+
+def test_a_job_whose_workflow_cannot_be_started_fails_and_its_caller_hears_of_it(
+    client: OpenAI,
+) -> None:
+    boto3.client("stepfunctions").delete_state_machine(
+        stateMachineArn=boto3.client("stepfunctions").list_state_machines()["stateMachines"][0][
+            "stateMachineArn"
+        ]
+    )
+
+    with pytest.raises(openai.InternalServerError):
+        create(client)
+
+    [job] = client.fine_tuning.jobs.list().data
+    assert job.status == "failed"
+    assert job.error is not None
+    assert "Create the job again" in job.error.message
+
+
+def test_a_retry_after_a_lost_reply_gets_the_job_that_its_first_try_made(client: OpenAI) -> None:
+    retry = {"x-stainless-retry-count": "1"}
+    training_file = a_file().id
+    first = create(client, training_file=training_file, suffix="s")
+
+    again = create(client, training_file=training_file, suffix="s", extra_headers=retry)
+    different = create(client, training_file=training_file, suffix="t", extra_headers=retry)
+
+    assert again.id == first.id
+    assert different.id != first.id
+    assert len(executions()) == 2
+
+
+def test_the_same_request_made_twice_on_purpose_makes_two_jobs(client: OpenAI) -> None:
+    training_file = a_file().id
+
+    assert create(client, training_file=training_file).id != create(client, training_file=training_file).id
+
+
+def test_a_retry_after_a_job_that_failed_to_start_makes_a_new_one(client: OpenAI) -> None:
+    training_file = a_file().id
+    failed = a_job(status="failed", training_file=training_file)
+
+    job = create(client, training_file=training_file, extra_headers={"x-stainless-retry-count": "1"})
+
+    assert job.id != failed.id

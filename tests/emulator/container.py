@@ -1,0 +1,40 @@
+"""A training container: does what its hyperparameters say, in their order, with Python's standard library alone."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(os.environ["OUTCROP_ML_ROOT"])
+
+
+def main() -> None:
+    for what, value in json.loads((ROOT / "input/config/hyperparameters.json").read_text()).items():
+        match what:
+            case "write":  # a path below /opt/ml, its text after the colon
+                name, _, text = value.partition(":")
+                path = ROOT / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            case "remove":
+                (ROOT / value).unlink()
+            case "print_environment":
+                print(os.environ.get(value), flush=True)
+            case "on_sigterm":  # exit with this status, or `ignore`
+                signal.signal(
+                    signal.SIGTERM,
+                    signal.SIG_IGN if value == "ignore" else lambda *_: sys.exit(int(value)),
+                )
+            case "sleep":
+                (ROOT / "sleeps").touch()
+                time.sleep(float(value))
+            case "kill":
+                os.kill(os.getpid(), int(value))
+            case "exit":
+                sys.exit(int(value))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The inference function and the local inference server, both real, on loopback; the SDK in front of them."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from openai import OpenAI
+from starlette.types import ASGIApp
+
+from lambdas.inference.app import app
+from local.inference_server import serve
+from outcrop import settings
+from outcrop.serving.server import model_server
+from outcrop.stores.models import ModelStore
+from outcrop.stores.objects import ObjectStore
+from outcrop.types.model import TunedModel
+from tests import tiny_model
+
+ClientFor = Callable[[str], OpenAI]
+Serve = Callable[[str], None]
+TunedModelId = str
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The cached base models, `tiny-caps` among them."""
+    root = Path(__file__).parents[2]
+    folder = Path(os.environ.get("OUTCROP_CACHE", root / ".outcrop")) / "models"
+    if not (folder / "tiny-caps").exists():
+        tiny_model.build(folder / "tiny-caps")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_server_url(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(serve(models_dir, 0, tmp_path_factory.mktemp("adapters"))) as url:
+        yield f"{url}/v1"
+
+
+@pytest.fixture(scope="session")
+def function_url() -> Iterator[str]:
+    """The inference function's app, as the Lambda Web Adapter starts it."""
+    with running_app(app) as url:
+        yield url
+
+
+@pytest.fixture
+def served_by(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """`served_by(url)` makes `url` the deployment's model server."""
+
+    def configure(url: str) -> None:
+        monkeypatch.setenv("OUTCROP_SERVING_URL", url)
+        settings.settings.cache_clear()
+        model_server.cache_clear()
+
+    yield configure
+    model_server.cache_clear()
+
+
+@pytest.fixture
+def client_for(function_url: str) -> ClientFor:
+    """`client_for(project)`: the SDK, strict and without retries, after the authorizer let `project` in."""
+
+    def make(project: str) -> OpenAI:
+        context = json.dumps({"authorizer": {"project_id": project}})
+        return OpenAI(
+            base_url=f"{function_url}/v1",
+            api_key="checked by the authorizer",
+            default_headers={"x-amzn-request-context": context},
+            max_retries=0,
+            _strict_response_validation=True,
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(client_for: ClientFor, served_by: Serve, model_server_url: str) -> OpenAI:
+    """Project `acme`'s, in front of the local inference server."""
+    served_by(model_server_url)
+    return client_for("acme")
+
+
+@pytest.fixture(scope="session")
+def adapter(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter for `tiny-caps` with random weights: what it says is nothing like the base model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(models_dir / "tiny-caps")
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    folder = tmp_path_factory.mktemp("random-lora")
+    get_peft_model(base, config).save_pretrained(str(folder))
+    return folder
+
+
+@pytest.fixture
+def tuned_model(aws: None, adapter: Path) -> TunedModelId:
+    """The id of a model that project `acme` has tuned; its checkpoint's is the same + `:ckpt-step-5`."""
+    prefix = "projects/acme/jobs/ftjob-1/adapters/step-000005/"
+    ObjectStore().upload_folder(adapter, prefix)
+    model_id = "ft:tiny-caps:acme:caps:12345678"
+    for id, kind in ((model_id, "model"), (f"{model_id}:ckpt-step-5", "checkpoint")):
+        ModelStore("acme").put(
+            TunedModel.model_validate(
+                {
+                    "id": id,
+                    "created": 1,
+                    "base_model": "tiny-caps",
+                    "adapter_key": prefix,
+                    "job_id": "ftjob-1",
+                    "kind": kind,
+                }
+            )
+        )
+    return model_id
+
+
+def running_app(asgi: ASGIApp):
+    config = uvicorn.Config(asgi, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
+    return running(uvicorn.Server(config))
+
+
+@contextmanager
+def running(server: uvicorn.Server) -> Iterator[str]:
+    """The URL of a server that runs in a thread of its own meanwhile."""
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

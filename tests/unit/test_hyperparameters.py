@@ -1,0 +1,108 @@
+""" "auto" becomes numbers."""
+
+import pytest
+from pydantic import ValidationError
+
+from outcrop.base_models import BaseModel, find
+from outcrop.hyperparameters import resolve
+from outcrop.types.method import ReinforcementHyperparameters
+
+
+@pytest.fixture
+def model() -> BaseModel:
+    found = find("tiny-caps")
+    assert found is not None
+    return found
+
+
+def test_auto_takes_the_models_own_defaults(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(), model, rows=1000)
+
+    assert resolved.prompts_per_step == model.batch_size
+    assert resolved.num_generations == model.num_generations
+    assert resolved.learning_rate == model.learning_rate
+    assert resolved.max_completion_length == model.max_completion_length
+    assert resolved.temperature == 1.0
+    assert resolved.beta == 0.0
+
+
+def test_a_small_file_is_read_often_enough_for_24_steps(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(), model, rows=16)
+
+    assert resolved.max_steps == 24
+
+
+def test_a_large_file_is_read_once(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(), model, rows=801)
+
+    assert resolved.max_steps == 101
+
+
+def test_a_batch_is_never_larger_than_the_file(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(batch_size=64, n_epochs=2), model, rows=3)
+
+    assert resolved.prompts_per_step == 3
+    assert resolved.max_steps == 2
+
+
+def test_epochs_count_whole_passes_over_the_file(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(batch_size=4, n_epochs=3), model, rows=10)
+
+    assert resolved.max_steps == 9
+
+
+def test_the_learning_rate_is_a_multiple_of_the_models(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(learning_rate_multiplier=0.5), model, rows=10)
+
+    assert resolved.learning_rate == pytest.approx(model.learning_rate / 2)
+
+
+@pytest.mark.parametrize(("multiplier", "completions"), [(0.001, 2), (0.5, 4), (2.0, 16), (10.0, 64)])
+def test_compute_scales_the_completions_of_a_prompt_within_what_a_group_may_have(
+    model: BaseModel, multiplier: float, completions: int
+) -> None:
+    resolved = resolve(ReinforcementHyperparameters(compute_multiplier=multiplier), model, rows=10)
+
+    assert resolved.num_generations == completions
+
+
+def test_num_generations_overrides_the_compute_multiplier(model: BaseModel) -> None:
+    asked = ReinforcementHyperparameters(compute_multiplier=4.0, num_generations=3)
+
+    assert resolve(asked, model, rows=10).num_generations == 3
+
+
+def test_evaluations_and_checkpoints_come_about_five_times_a_run(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(n_epochs=10, batch_size=1), model, rows=10)
+
+    assert resolved.max_steps == 100
+    assert resolved.eval_interval == resolved.save_steps == 20
+
+
+def test_a_run_of_one_step_is_evaluated_after_it(model: BaseModel) -> None:
+    resolved = resolve(ReinforcementHyperparameters(n_epochs=1), model, rows=1)
+
+    assert resolved.max_steps == 1
+    assert resolved.eval_interval == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 257),
+        ("n_epochs", 51),
+        ("learning_rate_multiplier", 0),
+        ("compute_multiplier", 1e-5),
+        ("compute_multiplier", 10.1),
+        ("eval_interval", 0),
+        ("eval_samples", 0),
+        ("reasoning_effort", "extreme"),
+        ("num_generations", 1),
+        ("temperature", 0),
+        ("beta", -1),
+    ],
+)
+def test_what_is_out_of_openais_range_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=name):
+        ReinforcementHyperparameters.model_validate({name: value})

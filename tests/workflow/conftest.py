@@ -1,0 +1,144 @@
+"""The real state machine definition on emulated Step Functions, with the real steps and scripted training."""
+
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.core.config import default_user_config
+
+from local import assembly, moto_patches
+from outcrop.operations import training
+from outcrop.stores.jobs import JobStore
+from outcrop.types.fine_tuning_job import FineTuningJob
+from tests.in_process import Context
+from tests.workflow.training import ScriptedTrainingJobs
+
+_CACHE = Path(os.environ.get("OUTCROP_CACHE", ".outcrop"))
+_ROLE = "arn:aws:iam::123456789012:role/training"
+_EMPTY_ZIP = b"PK\x05\x06" + b"\0" * 18
+_SECONDS = 30
+
+Hook = Callable[[str], None]
+
+
+@dataclass
+class Workflow:
+    """`run` a job to the end of its execution. Set `times` to 2 to have every step invoked twice."""
+
+    training_jobs: ScriptedTrainingJobs = field(default_factory=ScriptedTrainingJobs)
+    times: int = 1
+    before: Hook = lambda step: None
+    """Called with the name of every step (`prepare_training`, ...) before it runs."""
+    handlers: dict[str, str] = field(default_factory=dict)
+
+    def run(self, job: FineTuningJob) -> FineTuningJob:
+        training.start(job)
+        self.wait(job)
+        return JobStore(job.organization_id).get(job.id)
+
+    def wait_for_status(self, job: FineTuningJob, status: str) -> None:
+        deadline = time.monotonic() + _SECONDS
+        while JobStore(job.organization_id).get(job.id).status != status:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job.id} does not become {status}.")
+            time.sleep(0.02)
+
+    def wait(self, job: FineTuningJob) -> str:
+        """The status the execution ends with."""
+        client = boto3.client("stepfunctions")
+        machine = os.environ["OUTCROP_STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            arn = f"{machine}:{job.id}-{job.attempt}"
+            status = client.describe_execution(executionArn=arn)["status"]
+            if status != "RUNNING":
+                return status
+            time.sleep(0.02)
+        raise TimeoutError(f"The execution of {job.id} does not end.")
+
+    def invoke(self, function: str, payload: bytes) -> tuple[bytes, bool]:
+        module = self.handlers[function].rpartition(".")[0]
+        handler = importlib.import_module(module).handler
+        try:
+            self.before(module.rpartition(".")[2])
+            answers = [handler(json.loads(payload), Context()) for _ in range(self.times)]
+        except Exception as error:  # as Lambda reports whatever a handler raises
+            return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode(), True
+        return json.dumps(answers[-1]).encode(), False
+
+
+@pytest.fixture(scope="session")
+def template() -> dict[str, Any]:
+    """OutcropWorkflow, synthesized."""
+    stacks = dict(assembly.templates(assembly.synthesize(["tiny-caps"], _CACHE)))
+    return stacks["OutcropWorkflow"]
+
+
+@pytest.fixture
+def workflow(aws: None, template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
+    for service, options in moto_patches.CONFIG.items():
+        monkeypatch.setitem(default_user_config, service, options)  # pyright: ignore[reportArgumentType]
+    workflow = Workflow()
+    moto_patches.install(
+        invoke=workflow.invoke,
+        training_jobs=workflow.training_jobs,  # pyright: ignore[reportArgumentType]
+    )
+    workflow.handlers = {
+        id: one["Properties"]["Handler"]
+        for id, one in template["Resources"].items()
+        if one["Type"] == "AWS::Lambda::Function"
+    }
+    arns = {id: _create_function(id) for id in workflow.handlers}
+    machine = boto3.client("stepfunctions").create_state_machine(
+        name="workflow", definition=_definition(template, arns), roleArn=_ROLE
+    )
+    monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", machine["stateMachineArn"])
+    monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
+    yield workflow
+
+
+def _create_function(name: str) -> str:
+    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    function = boto3.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="is.looked.up",
+        Code={"ZipFile": _EMPTY_ZIP},
+    )
+    return function["FunctionArn"]
+
+
+def _definition(template: dict[str, Any], arns: dict[str, str]) -> str:
+    """The template's definition, with its references resolved and its waits and retries cut short."""
+    (machine,) = (
+        one for one in template["Resources"].values() if one["Type"] == "AWS::StepFunctions::StateMachine"
+    )
+    parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
+    definition = json.loads("".join(_resolve(part, arns) for part in parts))
+    for state in definition["States"].values():
+        if state["Type"] == "Wait":
+            state["Seconds"] = 1
+        for retry in state.get("Retry", ()):
+            retry["MaxAttempts"] = 1
+    return json.dumps(definition)
+
+
+def _resolve(part: Any, arns: dict[str, str]) -> str:
+    match part:
+        case str():
+            return part
+        case {"Fn::GetAtt": [function, "Arn"]}:
+            return arns[function]
+        case {"Ref": "AWS::Partition"}:
+            return "aws"
+        case {"Fn::ImportValue": str()}:  # the one import is the role of training jobs
+            return _ROLE
+    raise ValueError(f"The definition refers to {part}.")

@@ -1,0 +1,116 @@
+"""Spec in, adapter out: reinforcement fine-tuning of one job, under SageMaker's container contract.
+
+Reads `input/data/config/spec.json` and the channels `training`, `validation` (optional) and `model`; writes events,
+metrics and checkpoints to the table, adapters, rollouts and `result.json` to the bucket, resume state to
+`checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it after the step.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from outcrop.errors import StateError
+from outcrop.graders.pipeline import GraderPipeline
+from outcrop.lifecycle import is_terminal
+from outcrop.settings import settings
+from outcrop.stores.events import EventStore
+from outcrop.stores.jobs import JobStore
+from outcrop.training_spec import TrainingSpec
+from training_image.trainer.errors import write_failure
+
+
+def main() -> None:
+    root = settings().ml_path
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        spec = TrainingSpec.model_validate_json((root / "input/data/config/spec.json").read_bytes())
+        if _enter(spec):
+            train(spec, root, stop)
+    except Exception as error:  # whatever went wrong is told to the job's owner in words
+        traceback.print_exc()
+        write_failure(error, root)
+        sys.exit(1)
+
+
+def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
+    # Seconds of imports: a job that is over already should not pay for them.
+    import torch
+
+    from training_image.generate import Sampling
+    from training_image.trainer import checkpoints, dataset, grpo, policy
+    from training_image.trainer.evaluate import Evaluator
+    from training_image.trainer.history import History
+    from training_image.trainer.reporter import HISTORY, Reporter
+    from training_image.trainer.rewards import Rewards
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
+    events = EventStore(spec.project, spec.job_id)
+    rows = dataset.rows(channels / "training")
+    validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
+    model, tokenizer = policy.load(channels / "model")
+
+    resumed = checkpoints.newest(
+        state,
+        lambda folder, problem: events.append(
+            "warn", f"Checkpoint {folder.name} was passed over: {problem}."
+        ),
+    )
+    history = History.from_json(json.loads((resumed / HISTORY).read_bytes())) if resumed else History()
+    grader = GraderPipeline(spec.grader)
+    rewards = Rewards(grader, rows)
+    sampling = Sampling(numbers.max_completion_length, numbers.temperature)
+    reporter = Reporter(
+        spec,
+        history,
+        rewards,
+        Evaluator(grader, validation, tokenizer, samples=numbers.eval_samples, sampling=sampling)
+        if validation
+        else None,
+        checkpoint_folder=state,
+        is_told_to_stop=stop.is_set,
+    )
+    reporter.trainer = grpo.GroupTrainer(
+        model=model,
+        args=grpo.config(numbers, seed=spec.seed, folder=root / "output"),
+        train_dataset=dataset.schedule(
+            rows, steps=numbers.max_steps, batch_size=numbers.prompts_per_step, seed=spec.seed
+        ),
+        processing_class=tokenizer,
+        peft_config=policy.adapter(model, numbers),
+        callbacks=[reporter],
+        grade=rewards,
+        save=reporter.save,
+    )
+    if resumed:
+        events.append("info", f"Training resumed from the checkpoint of step {int(resumed.name[5:])}.")
+    else:
+        events.append(
+            "info",
+            f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} prompts "
+            f"x {numbers.num_generations} completions, {len(rows)} training rows, {len(validation)} validation rows.",
+        )
+    if 0 not in history.evaluations:
+        reporter.evaluate(0)
+    reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    if not reporter.was_stopped:
+        reporter.finish(root / "model")
+
+
+def _enter(spec: TrainingSpec) -> bool:
+    """Move the job to `running`; False if it is over, in which case there is nothing to do."""
+    jobs = JobStore(spec.project)
+    try:
+        jobs.transition(spec.job_id, "running")
+    except StateError:  # it may be running already: SageMaker restarts a container that was interrupted
+        return not is_terminal(jobs.get(spec.job_id).status)
+    return True
+
+
+if __name__ == "__main__":
+    main()

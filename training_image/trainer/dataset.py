@@ -1,0 +1,52 @@
+"""What a run reads: its rows, and which of them each step trains on."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from outcrop import dataset
+from training_image.trainer.errors import TrainingError
+
+
+def rows(channel: Path) -> list[dict[str, Any]]:
+    """The rows of the one file in a channel. Raises: DatasetError, TrainingError."""
+    files = [file for file in channel.iterdir() if file.is_file()]
+    if len(files) != 1:
+        raise TrainingError(f"The channel '{channel.name}' should hold one file; it holds {len(files)}.")
+    with files[0].open("rb") as lines:
+        return dataset.read(lines)
+
+
+def prompt(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row's conversation as chat templates take it: text parts joined into one string."""
+    return [{**message, "content": _text(message["content"])} for message in row["messages"]]
+
+
+def schedule(rows: list[dict[str, Any]], *, steps: int, batch_size: int, seed: int) -> Dataset:
+    """Every prompt of the run in order: the file shuffled anew for each epoch, the epochs one after another.
+
+    A step takes the next `batch_size`, so no row is dropped at the end of an epoch, and step n's prompts depend on
+    the seed and n alone: a resumed run continues where it was.
+    """
+
+    def with_prompts(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        return {"prompt": [prompt(rows[index]) for index in batch["index"]], "index": batch["index"]}
+
+    order = _shuffled(len(rows), steps * batch_size, random.Random(seed))  # noqa: S311: no secret
+    return Dataset.from_dict({"index": order}).with_transform(with_prompts)
+
+
+def _shuffled(rows: int, length: int, rng: random.Random) -> list[int]:
+    def epochs() -> Iterator[int]:
+        while True:
+            yield from rng.sample(range(rows), rows)
+
+    order = epochs()
+    return [next(order) for _ in range(length)]
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)

@@ -1,0 +1,57 @@
+"""The policy on the validation file: likeliest completions, graded by the job's own grader."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from training_image.generate import Sampling, generate, stop_tokens
+from training_image.trainer.dataset import prompt
+from training_image.trainer.merging import merged
+from training_image.trainer.rewards import Graded, Grades, grade
+
+_ROWS_AT_ONCE = 32
+
+
+class Evaluator:
+    def __init__(
+        self, grader: Grades, rows: list[dict[str, Any]], tokenizer: Any, *, samples: int, sampling: Sampling
+    ) -> None:
+        """`samples` completions of each row: the likeliest one if it is 1, else drawn as `sampling` says."""
+        self._grader = grader
+        self._rows = rows
+        self._tokenizer = tokenizer
+        self._samples = samples
+        self._sampling = sampling
+        self.seconds = 0.0
+        """That the last evaluation took."""
+
+    def evaluate(self, model: Any) -> list[Graded]:
+        """Every row's completions, graded. Draws nothing from torch's global generator, so training is not disturbed."""
+        started = time.perf_counter()
+        inputs = [
+            {"prompt": prompt(row), "index": index}
+            for index, row in enumerate(self._rows)
+            for _ in range(self._samples)
+        ]
+        with merged(model):
+            texts = [
+                text
+                for start in range(0, len(inputs), _ROWS_AT_ONCE)
+                for text in self._complete(model, inputs[start : start + _ROWS_AT_ONCE], start)
+            ]
+        graded = grade(self._grader, self._rows, inputs, texts)
+        self.seconds = time.perf_counter() - started
+        return graded
+
+    def _complete(self, model: Any, inputs: Sequence[dict[str, Any]], start: int) -> list[str]:
+        prompts = [
+            self._tokenizer.apply_chat_template(one["prompt"], add_generation_prompt=True, return_dict=False)
+            for one in inputs
+        ]
+        samplings = [self._sampling_of(start + place) for place in range(len(inputs))]
+        made = generate(model, prompts, samplings, stop_token_ids=stop_tokens(model, self._tokenizer))
+        return self._tokenizer.batch_decode([one.token_ids for one in made], skip_special_tokens=True)
+
+    def _sampling_of(self, place: int) -> Sampling:
+        temperature = 0.0 if self._samples == 1 else self._sampling.temperature
+        return Sampling(self._sampling.max_tokens, temperature, seed=place)

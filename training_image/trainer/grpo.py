@@ -1,0 +1,204 @@
+"""TRL's `GRPOTrainer`, adapted: its advantages and its loss, our sampling, our log-probabilities, our rewards.
+
+A micro-batch is a group, the completions of one prompt, so that the prompt is computed once and a group whose rewards
+are all equal, which has no gradient, costs nothing.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers.trainer import TRAINER_STATE_NAME
+from trl import GRPOConfig, GRPOTrainer
+
+from outcrop.hyperparameters import TrainingHyperparameters
+from training_image.generate import Sampling, generate
+from training_image.trainer.errors import TrainingError
+from training_image.trainer.merging import merged
+from training_image.trainer.packing import log_probabilities
+
+SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
+"""Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one policy."""
+
+Grade = Callable[[Sequence[dict[str, Any]], Sequence[str]], list[float | None]]
+"""Rows and their completions in, rewards out; None for a completion that could not be graded."""
+
+
+def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path) -> GRPOConfig:
+    on_gpu = torch.cuda.is_available()
+    return GRPOConfig(
+        output_dir=str(folder),
+        seed=seed,
+        max_steps=hyperparameters.max_steps,
+        per_device_train_batch_size=hyperparameters.num_generations,
+        gradient_accumulation_steps=hyperparameters.prompts_per_step,
+        num_generations=hyperparameters.num_generations,
+        max_completion_length=hyperparameters.max_completion_length,
+        temperature=hyperparameters.temperature,
+        beta=hyperparameters.beta,
+        learning_rate=hyperparameters.learning_rate,
+        lr_scheduler_type="constant",
+        loss_type="dapo",
+        scale_rewards="group",
+        shuffle_dataset=False,
+        save_strategy="no",
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not on_gpu,
+        bf16=on_gpu,
+        dataloader_pin_memory=on_gpu,
+        gradient_checkpointing=on_gpu,
+    )
+
+
+class GroupTrainer(GRPOTrainer):
+    def __init__(self, *, grade: Grade, save: Callable[[], None], **arguments: Any) -> None:
+        """`save` is called after a step for which a callback asked for a checkpoint."""
+        super().__init__(reward_funcs=[_never_called], **arguments)
+        self._grade = grade
+        self._save = save
+        self.advantages: list[float] = []
+        """Of the latest step's completions."""
+        self.completion_tokens = 0
+        """In the latest step."""
+        self.seconds = {"sampling": 0.0, "grading": 0.0, "training": 0.0}
+        """Of the step so far; whoever reports a step sets them back to 0."""
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], *_: Any, **__: Any
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        started = time.perf_counter()
+        sampling = Sampling(self.max_completion_length, self.temperature)
+        with merged(self.model):
+            made = generate(
+                self.model, prompt_ids, [sampling] * len(prompt_ids), stop_token_ids=self.eos_token_ids
+            )
+        self.seconds["sampling"] += time.perf_counter() - started
+        stops = [[one.stop] if one.stop else [] for one in made]
+        ids = [one.token_ids + [token for token, _ in stop] for one, stop in zip(made, stops, strict=True)]
+        logprobs = [
+            one.logprobs + [logprob for _, logprob in stop] for one, stop in zip(made, stops, strict=True)
+        ]
+        return ids, logprobs
+
+    def _calculate_rewards(
+        self,
+        inputs: list[dict[str, Any]],
+        prompts: list[Any],
+        completions: list[Any],
+        completion_ids: list[Any],
+    ) -> Tensor:
+        """TRL's own logs the training row when a reward is None; a row must not be in a log."""
+        started = time.perf_counter()
+        rewards = self._grade(inputs, [completion[0]["content"] for completion in completions])
+        self.seconds["grading"] += time.perf_counter() - started
+        values = [torch.nan if reward is None else reward for reward in rewards]
+        return torch.tensor(values, dtype=torch.float32, device=self.accelerator.device)[:, None]
+
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
+        """As TRL's, but groups stay whole: TRL shuffles the completions of a step before it splits them."""
+        groups = self.args.steps_per_generation
+        place = self._step % groups
+        if place == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(generation_batch)
+            self.advantages = batch["advantages"].tolist()
+            self.completion_tokens = int(batch["completion_mask"].sum())
+            size = self.num_generations
+            self._buffered_inputs = [
+                {
+                    name: value[group * size : (group + 1) * size] if value.dim() else value
+                    for name, value in batch.items()
+                }
+                for group in range(groups)
+            ]
+        return self._buffered_inputs[place]
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Tensor:
+        before = self.seconds["sampling"] + self.seconds["grading"]
+        started = time.perf_counter()
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        inside = self.seconds["sampling"] + self.seconds["grading"] - before
+        self.seconds["training"] += time.perf_counter() - started - inside
+        return loss
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        if self.beta == 0.0 and not inputs["advantages"].any():
+            # All rewards of the group are equal: no gradient, and a backward pass would only move AdamW's moments.
+            return torch.zeros((), device=self.accelerator.device, requires_grad=True)
+        loss = super()._compute_loss(model, inputs)
+        self._check_sampler(inputs)
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if is_packable(self.model.config):
+            rows = [ids[mask.bool()].tolist() for ids, mask in zip(input_ids, attention_mask, strict=True)]
+            lengths = attention_mask[:, -logits_to_keep:].sum(dim=1).tolist()
+            prompts = [row[: len(row) - length] for row, length in zip(rows, lengths, strict=True)]
+            completions = [row[len(row) - length :] for row, length in zip(rows, lengths, strict=True)]
+            with self.accelerator.autocast():
+                logprobs, entropies = log_probabilities(model, prompts, completions, self.temperature)
+            scored = _padded(logprobs, logits_to_keep), _padded(entropies, logits_to_keep), None
+        else:
+            scored = super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        self._logprobs = scored[0].detach()
+        return scored
+
+    def _check_sampler(self, inputs: dict[str, Tensor]) -> None:
+        """That completions came from the policy in training, adapter included (unslothai/unsloth#8701)."""
+        mask = inputs["completion_mask"].bool()
+        gap = (self._logprobs - inputs["sampling_per_token_logps"])[mask].abs().mean().item()
+        self._metrics["train"]["sampling_logp_difference"].append(gap)
+        bound = SAMPLER_GAP.get(self.model.dtype, max(SAMPLER_GAP.values()))
+        if not gap <= bound:
+            raise TrainingError(
+                f"Completions are not sampled from the policy in training: the log-probability of a token differs by "
+                f"{gap:.3f} on average (at most {bound} is rounding). The adapter was probably not used."
+            )
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if norm is not None and not math.isfinite(norm):
+            model.zero_grad()  # AdamW passes over parameters without a gradient: the step changes nothing
+            self._metrics["train"]["skipped_updates"].append(1.0)
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._save()
+
+    def write_state(self, folder: Path) -> None:
+        """All that `train(resume_from_checkpoint=folder)` continues from, the adapter first of all."""
+        self.save_model(str(folder), _internal_call=True)
+        self._save_optimizer_and_scheduler(str(folder))
+        self._save_rng_state(str(folder))
+        self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+
+
+def is_packable(model_config: Any) -> bool:
+    """A tree of tokens needs a mask of its own in every layer, which sliding windows and flash attention do not take."""
+    layers = getattr(model_config, "layer_types", None) or ["full_attention"]
+    return model_config._attn_implementation.startswith("sdpa") and set(layers) == {"full_attention"}
+
+
+def _padded(rows: list[Tensor], width: int) -> Tensor:
+    return torch.stack([pad(row, (0, width - len(row))) for row in rows])
+
+
+def _never_called(**_: Any) -> list[float]:
+    """TRL wants a reward function; `GroupTrainer._calculate_rewards` stands in for it."""
+    raise AssertionError("rewards come from `grade`")

@@ -1,0 +1,137 @@
+"""Log-probabilities of a group's completions with every shared token computed once.
+
+A group is many completions of one prompt. Written one per row, the prompt is computed as often as there are
+completions, and so is whatever completions have in common, which grows as the policy settles. Here the group is a
+tree of tokens in one row: each node's position is its depth, and it attends to its ancestors only. Log-probabilities
+and gradients are those of the plain rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_HEAD_ROWS = 256
+"""Positions whose logits (a row of the vocabulary each) are held at once."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Sequences as nodes, parents before children; each distinct prefix is one node."""
+
+    tokens: list[int]
+    parents: list[int]
+    """-1 for a first token."""
+    depths: list[int]
+    paths: list[list[int]]
+    """The nodes of each sequence."""
+
+    @classmethod
+    def of(cls, sequences: Sequence[Sequence[int]]) -> "Tree":
+        tree = cls([], [], [], [])
+        children: dict[tuple[int, int], int] = {}
+        for sequence in sequences:
+            path: list[int] = []
+            for token in sequence:
+                parent = path[-1] if path else -1
+                node = children.setdefault((parent, token), len(tree.tokens))
+                if node == len(tree.tokens):
+                    tree.tokens.append(token)
+                    tree.parents.append(parent)
+                    tree.depths.append(len(path))
+                path.append(node)
+            tree.paths.append(path)
+        return tree
+
+    def mask(self) -> Tensor:
+        """(nodes, nodes): what each node attends to: its ancestors and itself."""
+        seen = torch.eye(len(self.tokens), dtype=torch.bool)
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                seen[node] |= seen[parent]
+        return seen
+
+
+def log_probabilities(
+    model: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], temperature: float
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Of each completion: its tokens' log-probabilities, and the entropies at the places they were drawn.
+
+    `model` is a decoder of transformers, or a PEFT model of one, that attends by `sdpa` in all layers. Gradients flow
+    through the log-probabilities, not through the entropies.
+    """
+    tree = Tree.of([[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)])
+    device = model.device
+    decoder = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = decoder.base_model(
+        input_ids=torch.tensor([tree.tokens], device=device),
+        attention_mask=tree.mask().to(device)[None, None],
+        position_ids=torch.tensor([tree.depths], device=device),
+        use_cache=False,
+    ).last_hidden_state[0]
+
+    # Each completion token is drawn at its parent: the logits of a parent serve all its children.
+    scored = sorted(
+        {node for path, prompt in zip(tree.paths, prompts, strict=True) for node in path[len(prompt) :]}
+    )
+    sources = sorted({tree.parents[node] for node in scored})
+    source_of = {source: row for row, source in enumerate(sources)}
+    rows = torch.tensor([source_of[tree.parents[node]] for node in scored], device=device)
+    tokens = torch.tensor([tree.tokens[node] for node in scored], device=device)
+    logprobs, entropies = _Head.apply(
+        hidden[torch.tensor(sources, device=device)],
+        decoder.get_output_embeddings().weight,
+        rows,
+        tokens,
+        temperature,
+    )
+    entropies = entropies[rows]
+
+    place = {node: index for index, node in enumerate(scored)}
+    chosen = [
+        torch.tensor([place[node] for node in path[len(prompt) :]], device=device)
+        for path, prompt in zip(tree.paths, prompts, strict=True)
+    ]
+    return [logprobs[one] for one in chosen], [entropies[one] for one in chosen]
+
+
+class _Head(torch.autograd.Function):
+    """Hidden states (rows, width) to the log-probability of each (row, token) pair and each row's entropy.
+
+    d logp(token) / d hidden = (weight[token] - expected weight) / temperature, so the forward pass keeps the expected
+    weight, as small as the hidden states, and no logits: the backward pass needs neither them nor a second projection.
+    The weight itself is frozen.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, rows: Tensor, tokens: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        logprobs = torch.empty(len(rows), device=hidden.device)
+        entropies, expected = [], []
+        for start in range(0, len(hidden), _HEAD_ROWS):
+            logits = (hidden[start : start + _HEAD_ROWS] @ weight.T).float().div_(temperature)
+            logits -= logits.amax(dim=-1, keepdim=True)
+            probabilities = torch.softmax(logits, dim=-1)
+            # The largest logit is 0, so the largest probability is exp(0 - normalizer).
+            normalizers = -probabilities.amax(dim=-1).log()
+            entropies.append(normalizers - torch.linalg.vecdot(probabilities, logits))
+            here = (rows >= start) & (rows < start + _HEAD_ROWS)
+            logprobs[here] = logits[rows[here] - start, tokens[here]] - normalizers[rows[here] - start]
+            if ctx.needs_input_grad[0]:
+                expected.append(probabilities.to(weight.dtype) @ weight)
+        if expected:
+            ctx.save_for_backward(torch.cat(expected), weight, rows, tokens)
+            ctx.temperature = temperature
+        entropy = torch.cat(entropies)
+        ctx.mark_non_differentiable(entropy)
+        return logprobs, entropy
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        expected, weight, rows, tokens = ctx.saved_tensors
+        slopes = (weight[tokens] - expected[rows]).float() * (gradients[0] / ctx.temperature)[:, None]
+        hidden = torch.zeros_like(expected, dtype=slopes.dtype).index_add_(0, rows, slopes)
+        return hidden.to(expected.dtype), None, None, None, None

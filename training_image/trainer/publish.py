@@ -1,0 +1,104 @@
+"""What a run leaves for others: servable adapters, checkpoints that answer as models, rollouts, the result."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from outcrop import ids, s3_keys
+from outcrop.stores.checkpoints import CheckpointStore
+from outcrop.stores.models import ModelStore
+from outcrop.stores.objects import ObjectStore
+from outcrop.training_spec import TrainingResult, TrainingSpec
+from outcrop.types.checkpoint import FineTuningJobCheckpoint
+from outcrop.types.model import TunedModel
+from training_image.trainer.rewards import Graded
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+class Publisher:
+    def __init__(self, spec: TrainingSpec) -> None:
+        self._spec = spec
+        self._objects = ObjectStore()
+
+    def checkpoint(self, model: Any, step: int, metrics: dict[str, float]) -> str:
+        """Upload the adapter, then name it as a model, then list it: what is listed can be used. Returns the model id.
+
+        Raises: OSError if there is no room to write the adapter to.
+        """
+        spec, key = self._spec, s3_keys.adapter(self._spec.project, self._spec.job_id, step)
+        with tempfile.TemporaryDirectory() as folder:
+            save_adapter(model, Path(folder), spec.base_model)
+            self._objects.upload_folder(Path(folder), key)
+        served = TunedModel(
+            id=ids.checkpoint_model_id(spec.fine_tuned_model, step),
+            created=ids.now(),
+            base_model=spec.base_model,
+            adapter_key=key,
+            job_id=spec.job_id,
+            kind="checkpoint",
+        )
+        ModelStore(spec.project).put(served)
+        CheckpointStore(spec.project, spec.job_id).put(
+            FineTuningJobCheckpoint(
+                id=ids.checkpoint_id(spec.job_id, step),
+                created_at=ids.now(),
+                fine_tuned_model_checkpoint=served.id,
+                fine_tuning_job_id=spec.job_id,
+                step_number=step,
+                metrics=metrics,
+            )
+        )
+        return served.id
+
+    def rollouts(self, step: int, graded: Sequence[Graded], advantages: Sequence[float]) -> None:
+        key = s3_keys.rollouts(self._spec.project, self._spec.job_id, step)
+        lines = [
+            _line(step, one) | {"advantage": advantage}
+            for one, advantage in zip(graded, advantages, strict=True)
+        ]
+        self._put_lines(key, lines)
+
+    def evaluation(self, step: int, graded: Sequence[Graded]) -> None:
+        """Beside the rollouts, as `eval-step-NNNNNN.jsonl`."""
+        folder, _, name = s3_keys.rollouts(self._spec.project, self._spec.job_id, step).rpartition("/")
+        self._put_lines(f"{folder}/eval-{name}", [_line(step, one) for one in graded])
+
+    def result(self, result: TrainingResult) -> None:
+        key = s3_keys.result(self._spec.project, self._spec.job_id, self._spec.attempt)
+        self._objects.put(key, result.model_dump_json().encode())
+
+    def fetch_adapter(self, step: int, folder: Path) -> None:
+        key = s3_keys.adapter(self._spec.project, self._spec.job_id, step)
+        self._objects.download_folder(key, folder)
+
+    def _put_lines(self, key: str, lines: Sequence[dict[str, Any]]) -> None:
+        self._objects.put(
+            key, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+        )
+
+
+def save_adapter(model: Any, folder: Path, base_model: str) -> None:
+    """The adapter alone, on top of `base_model` by name: PEFT writes a path of this machine, and a model card."""
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base_model
+    model.save_pretrained(folder)
+    for file in folder.iterdir():
+        if file.name not in ADAPTER_FILES:
+            file.unlink()
+
+
+def _line(step: int, graded: Graded) -> dict[str, Any]:
+    return {
+        "step": step,
+        "index": graded.index,
+        "prompt": graded.prompt,
+        "completion": graded.completion,
+        "reward": graded.reward.reward,
+        "metrics": graded.reward.metrics,
+        "error": graded.reward.error,
+        "error_message": graded.reward.message,
+    }

@@ -1,0 +1,221 @@
+"""After every step: evaluate, record, tell, save. The one place where a run meets the table and the bucket."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from outcrop import ids
+from outcrop.errors import StateError
+from outcrop.stores.events import EventStore
+from outcrop.stores.jobs import JobStore
+from outcrop.training_spec import TrainingResult, TrainingSpec
+from outcrop import s3_keys
+from training_image.trainer import checkpoints
+from training_image.trainer.errors import TrainingError
+from training_image.trainer.evaluate import Evaluator
+from training_image.trainer.grpo import GroupTrainer
+from training_image.trainer.history import History
+from training_image.trainer.publish import Publisher
+from training_image.trainer.rewards import Rewards, failures, mean_reward
+
+HISTORY = "history.json"
+
+
+class Reporter(TrainerCallback):
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        history: History,
+        rewards: Rewards,
+        evaluator: Evaluator | None,
+        *,
+        checkpoint_folder: Path,
+        is_told_to_stop: Callable[[], bool],
+    ) -> None:
+        self.history = history
+        self.was_stopped = False
+        """Whether the run left before its last step."""
+        self.trainer: GroupTrainer
+        """Set by whoever makes the trainer, which needs this callback first."""
+        self._spec = spec
+        self._rewards = rewards
+        self._evaluator = evaluator
+        self._checkpoint_folder = checkpoint_folder
+        self._is_told_to_stop = is_told_to_stop
+        self._events = EventStore(spec.project, spec.job_id)
+        self._jobs = JobStore(spec.project)
+        self._publisher = Publisher(spec)
+        self._seconds: list[float] = []
+        self._step_began = time.perf_counter()
+
+    def evaluate(self, step: int) -> None:
+        if self._evaluator is None:
+            return
+        graded = self._evaluator.evaluate(self.trainer.model)
+        self._publisher.evaluation(step, graded)
+        reward = mean_reward(graded)
+        if reward is None:
+            first = graded[0].reward
+            raise TrainingError(f"The grader failed on every validation row. {first.error}: {first.message}")
+        self.history.evaluations[step] = reward
+        if step == 0:
+            self._events.append(
+                "info", f"Base model: validation mean reward {reward:.3f} on {len(graded)} rows."
+            )
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._step_began = time.perf_counter()
+        self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        step, numbers = state.global_step, self._spec.hyperparameters
+        self._publisher.rollouts(step, self._rewards.latest, self.trainer.advantages)
+        is_last = step >= numbers.max_steps
+        if is_last or step % numbers.eval_interval == 0:
+            self.evaluate(step)
+        control.should_save = is_last or step % numbers.save_steps == 0
+        if not self._may_go_on(step):
+            self.was_stopped = not is_last
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if not logs or "reward" not in logs:
+            return
+        step, history = state.global_step, self.history
+        for name, seen in (
+            ("reward", history.train_rewards),
+            ("entropy", history.entropies),
+            ("frac_reward_zero_std", history.zero_variance),
+        ):
+            if logs.get(name) is not None:
+                seen.append(logs[name])
+        self._events.append(
+            "info",
+            f"Step {step}/{state.max_steps}: training metrics",
+            type="metrics",
+            data=self._metrics(step, state.max_steps, logs),
+        )
+        for text in history.new_warnings():
+            self._events.append("warn", text)
+        if self._rewards.is_failing and "grader_failing" not in history.warned:
+            history.warned.append("grader_failing")
+            causes = ", ".join(f"{cause} {count}" for cause, count in failures(self._rewards.latest).items())
+            self._events.append(
+                "warn",
+                "The grader fails on more than 10% of the completions; they are left out of the training. "
+                f"In this step: {causes or 'none'}.",
+            )
+
+    def save(self) -> None:
+        """Resume state on disk, and the adapter where it can be served. A full disk costs the checkpoint, not the run."""
+        step = self.trainer.state.global_step
+        history = self.history
+        try:
+            history.published.append(step)
+            checkpoints.save(self._checkpoint_folder, step, self._write_state)
+        except OSError as error:
+            self._events.append(
+                "warn",
+                f"No resume state could be written at step {step}: {error.strerror or error}. Training goes on.",
+            )
+        model = self._publisher.checkpoint(self.trainer.model, step, self._checkpoint_metrics(step))
+        self._events.append("info", f"Checkpoint created at step {step}: {model}", data={"step": step})
+
+    def finish(self, folder: Path) -> None:
+        """The best adapter to `folder`, and the result, which makes the run a success."""
+        step = self.history.best_step()
+        self._publisher.fetch_adapter(step, folder)
+        metrics = self.history.metrics()
+        told = "".join(
+            f", {name.replace('_', ' ')} {metrics[name]:.3f}"
+            for name in ("valid_reward_base", "valid_reward_tuned")
+            if name in metrics
+        )
+        self._events.append("info", f"Training finished: the model is that of step {step}{told}.")
+        self._publisher.result(
+            TrainingResult(
+                step=step,
+                adapter_key=s3_keys.adapter(self._spec.project, self._spec.job_id, step),
+                trained_tokens=self.history.trained_tokens,
+                metrics=metrics,
+            )
+        )
+
+    def _may_go_on(self, step: int) -> bool:
+        """Record progress; False when the job was cancelled or the process is told to stop."""
+        self._seconds.append(time.perf_counter() - self._step_began)
+        left = self._spec.hyperparameters.max_steps - step
+        seconds = sum(self._seconds) / len(self._seconds)
+        self.history.trained_tokens += self.trainer.completion_tokens
+        try:
+            self._jobs.progress(
+                self._spec.job_id,
+                estimated_finish=ids.now() + round(left * seconds),
+                trained_tokens=self.history.trained_tokens,
+            )
+        except StateError:
+            return False
+        return not self._is_told_to_stop()
+
+    def _write_state(self, folder: Path) -> None:
+        self.trainer.write_state(folder)
+        (folder / HISTORY).write_text(json.dumps(self.history.to_json()))
+
+    def _checkpoint_metrics(self, step: int) -> dict[str, float]:
+        found: dict[str, float] = {"step": step}
+        if self.history.train_rewards:
+            found["train_reward_mean"] = self.history.train_rewards[-1]
+        if step in self.history.evaluations:
+            found["valid_reward_mean"] = self.history.evaluations[step]
+        return found
+
+    def _metrics(self, step: int, total: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """Bedrock's names, then OpenAI's, then ours."""
+        advantages = self.trainer.advantages
+        evaluated = step in self.history.evaluations
+        took = self.trainer.seconds
+        full = time.perf_counter() - self._step_began
+        data: dict[str, Any] = {
+            "step": step,
+            "total_steps": total,
+            "critic_rewards_mean": logs["reward"],
+            "critic_advantages_mean": sum(advantages) / len(advantages),
+            "actor_entropy": logs.get("entropy"),
+            "actor_pg_loss": logs["loss"],
+            "actor_grad_norm": logs.get("grad_norm"),
+            "response_length_mean": logs["completions/mean_length"],
+            "train_mean_reward": logs["reward"],
+            "timing": {
+                "step": {
+                    "sampling": round(took["sampling"], 3),
+                    "grading": round(took["grading"], 3),
+                    "training": round(took["training"], 3),
+                    "eval": round(self._evaluator.seconds, 3) if evaluated and self._evaluator else 0.0,
+                    "full_iteration": round(full, 3),
+                }
+            },
+            "errors": failures(self._rewards.latest),
+            "reward_std": logs.get("reward_std"),
+            "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
+            "sampling_logp_difference": logs.get("sampling_logp_difference"),
+            "step_time": round(full, 3),
+        }
+        if evaluated:
+            data["full_valid_mean_reward"] = data["valid_reward_mean"] = self.history.evaluations[step]
+        return {name: value for name, value in data.items() if value is not None}
