@@ -25,6 +25,10 @@ from local.state import WsgiApp
 ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 _EMPTY_ZIP = b"PK\x05\x06" + b"\0" * 18  # functions run from source, so an asset's content does not matter
 _FUNCTION = "AWS::Lambda::Function"
+_NOT_EMULATED = (
+    routes.PREFIX,
+    "AWS::S3::BucketPolicy",
+)  # the gateway has the first; nothing checks the second
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,15 @@ class Deployed:
 
 
 class Emulator:
-    """Listens from the start on a free loopback port; serves between `start` and `stop`.
+    """Listens on its port from the start, serves between `start` and `stop`.
 
     Its Step Functions interpreter calls the other services by boto3 and this process's environment, which
     therefore holds the emulated account meanwhile, and no profile of the user's.
     """
 
-    def __init__(self, watch: Callable[[WsgiApp], WsgiApp]) -> None:
+    def __init__(self, port: int, watch: Callable[[WsgiApp], WsgiApp]) -> None:
         app = watch(DomainDispatcherApplication(create_backend_app))
-        self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
         self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
         self._environment_before: dict[str, str] = {}
@@ -91,7 +95,7 @@ class Emulator:
             exports = {one["Name"]: one["Value"] for one in cloudformation.list_exports()["Exports"]}
             cloudformation.create_stack(
                 StackName=name,
-                TemplateBody=json.dumps(_without_rest_api(template)),
+                TemplateBody=json.dumps(_emulated(template)),
                 Capabilities=["CAPABILITY_IAM"],
             )
             (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -151,10 +155,10 @@ class Emulator:
                 yield Function(ids[logical_id], found["Handler"], variables, found["Timeout"])
 
 
-def _without_rest_api(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The template less the REST API, which the gateway takes over, and less what refers to it."""
+def _emulated(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template less what the emulator cannot make, and less what refers to that."""
     resources = template["Resources"]
-    dropped = {name for name, one in resources.items() if one["Type"].startswith(routes.PREFIX)}
+    dropped = {name for name, one in resources.items() if one["Type"].startswith(_NOT_EMULATED)}
     dropped |= {name for name, one in resources.items() if dropped & set(_references(one))}
     outputs = template.get("Outputs", {})
     return {

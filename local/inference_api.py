@@ -60,12 +60,12 @@ class _Endpoints:
 
     async def chat_completions(self, request: Request) -> Response:
         asked = chat.parse(await request.body())
-        adapter = None if asked.model in self._bases.names() else self._adapters.find(asked.model)
-        if adapter is None and asked.model not in self._bases.names():
+        adapter = self._adapters.find(asked.model)
+        name = adapter.base if adapter else asked.model
+        if name not in self._bases.names():
             raise NotFoundError(
                 f"The model '{asked.model}' does not exist.", param="model", code="model_not_found"
             )
-        name = adapter.base if adapter else asked.model
         base = await asyncio.to_thread(self._bases.base, name)
         answer = self._answer(asked, name, base, adapter)
         if asked.stream:

@@ -10,8 +10,8 @@ background: the port answers at once, and questions wait for the model.
 """
 
 import argparse
+import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -146,10 +146,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--models-dir", type=Path, required=True, help="folder of Hugging Face model folders")
     arguments = parser.parse_args()
-    for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops, then hands the signal on to this
-        signal.signal(ending, lambda *_: sys.exit())
+    for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops at these, and then raises them once more
+        signal.signal(ending, lambda *_: None)
     with TemporaryDirectory(prefix="outcrop-adapters-") as adapters_dir:
         serve(arguments.models_dir, arguments.port, Path(adapters_dir)).run()
+    os._exit(0)  # the model's thread may be inside torch, which aborts when the interpreter ends around it
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import moto.stepfunctions.models as stepfunctions_models
 import moto.stepfunctions.parser.asl.parse.preprocessor  # noqa: F401 - loads every module that `_everywhere` looks at
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.config import DefaultConfig
 from moto.core.utils import get_service_model
 from moto.dynamodb.responses import DynamoHandler
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
@@ -34,7 +35,7 @@ from local.training_jobs import TrainingJobExists, TrainingJobs
 Invoke = Callable[[str, bytes], tuple[bytes, bool]]
 """Function name and payload to answer, and whether the answer is the function's error."""
 
-CONFIG = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+CONFIG: DefaultConfig = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
 LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 

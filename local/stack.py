@@ -27,6 +27,7 @@ from outcrop import base_models, s3_keys
 
 if TYPE_CHECKING:
     from local.emulator import Deployed, Emulator
+    from local.state import State
 
 Graders = Mapping[str, tuple[Path, str | None]]
 """Function name to its file, and the function in it."""
@@ -45,7 +46,7 @@ class LocalStack:
         self._cache = Path(os.environ.get("OUTCROP_CACHE", _CACHE)).resolve()
         self._logs = self._folder / "logs"
         self._ends = ExitStack()
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.base_url = ""
         self.api_key = ""
         self.endpoint_url = ""
         """Of the emulated AWS."""
@@ -72,37 +73,30 @@ class LocalStack:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._lock_folder()
         listener = self._ends.enter_context(listen(self._port))
-        self._check_weights()
+        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         self._log_to_file()
         threads = self._ends.enter_context(ThreadPoolExecutor())
+        emulator_port = free_port()
+        self.endpoint_url = f"http://127.0.0.1:{emulator_port}"
+        functions = Functions(self.endpoint_url, self._logs)
+        self._ends.callback(functions.stop)
+        for name, (path, function) in self._graders.items():
+            functions.register_grader(name, path, function)
+        self._check_weights()
+
         synthesis = threads.submit(assembly.synthesize, self._models, self._cache)
-
-        # moto takes seconds to import, so not before here.
-        from local.emulator import ASSETS_BUCKET, Emulator
-        from local.state import State
-
-        state = State(self._folder / "state", exclude=(ASSETS_BUCKET,))
-        self._ends.callback(state.stop)
-        emulator = Emulator(state.watch)
-        self._ends.callback(emulator.stop)
-        self.endpoint_url = emulator.endpoint_url
-        functions = self._start_emulator(emulator)
-        graders = {
-            name: threads.submit(functions.register_grader, name, *target)
-            for name, target in self._graders.items()
-        }
+        emulator, state = self._start_emulator(emulator_port, functions)
         deployed = emulator.deploy(synthesis.result())
         state.restore()
         state.start()
+        for name in self._graders:
+            emulator.add_function(name)
         for function in deployed.functions:
             functions.register(
                 function.name, function.handler, function.environment, function.timeout_seconds
             )
         warming = [threads.submit(functions.warm, name) for name in deployed.api.functions()]
         streams = self._serve_streams(deployed)
-        for name, registration in graders.items():
-            registration.result()
-            emulator.add_function(name)
         self._start_up(functions, deployed)
         gateway = ServerThread(Gateway(deployed.api, functions.invoke, streams), listener)
         self._ends.callback(gateway.stop)
@@ -110,22 +104,28 @@ class LocalStack:
             one.result()
         self._wait_until_ready()
 
-    def _start_emulator(self, emulator: "Emulator") -> Functions:
+    def _start_emulator(self, port: int, functions: Functions) -> "tuple[Emulator, State]":
+        # moto takes seconds to import: not before the cheap checks, and while the synthesis runs.
         from local import moto_patches
+        from local.emulator import ASSETS_BUCKET, Emulator
+        from local.state import State
         from local.training_jobs import TrainingJobs
 
+        state = State(self._folder / "state", exclude=(ASSETS_BUCKET,))
+        self._ends.callback(state.stop)
+        emulator = Emulator(port, state.watch)
+        self._ends.callback(emulator.stop)
         training_jobs = TrainingJobs(
             self._folder / "training-jobs",
             command=[sys.executable, "-m", "training_image.train"],
-            environment=environment(emulator.endpoint_url),
+            environment=environment(self.endpoint_url),
             linked_channels={s3_keys.base_model(id): self._weights(id) for id in self._models},
         )
         self._ends.callback(training_jobs.close)
-        functions = Functions(emulator.endpoint_url, self._logs)
-        self._ends.callback(functions.stop)
+        self._ends.callback(functions.stop)  # before the training jobs: see `stop`
         moto_patches.install(invoke=functions.invoke, training_jobs=training_jobs)
         emulator.start()
-        return functions
+        return emulator, state
 
     def _serve_streams(self, deployed: "Deployed") -> dict[str, str]:
         """Start the inference server, and for each streaming function the server that the Web Adapter would
@@ -165,7 +165,8 @@ class LocalStack:
         last = json.loads(path.read_bytes()) if path.exists() else {}
         self.api_key = _call(functions, "ensure_key", {"key": last.get("api_key")})
         _call(functions, "resume_jobs", {})
-        urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url}
+        table = api.environment["OUTCROP_TABLE"]
+        urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url, "table": table}
         temporary = path.with_suffix(".tmp")
         temporary.touch(mode=0o600)
         temporary.write_text(json.dumps({**urls, "api_key": self.api_key}, indent=2))

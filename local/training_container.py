@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -60,7 +62,7 @@ class Container:
                 )
             if self.checkpoints:
                 self.checkpoints.restore()
-        except OSError as error:
+        except (OSError, BotoCoreError, ClientError) as error:
             raise InputError(f"ClientError: Data download failed: {error}") from error
 
     def collect(self) -> None:

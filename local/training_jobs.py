@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ class TrainingJobs:
         for job in jobs:
             job.thread.join()
 
+    @cached_property
     def s3(self) -> "S3Client":
         return boto3.Session(
             aws_access_key_id=self.environment.get("AWS_ACCESS_KEY_ID", "local"),
@@ -167,7 +169,7 @@ class _Job:
     def _outcome(self) -> tuple[str, str | None]:
         """Run the container, inputs to outputs: the status it ends with, and why if that is Failed."""
         container = Container(
-            self._jobs.root / self.name, self._request, self._jobs.s3(), self._jobs.linked_channels
+            self._jobs.root / self.name, self._request, self._jobs.s3, self._jobs.linked_channels
         )
         self._enter("Downloading")
         container.prepare()

@@ -131,8 +131,9 @@ class LambdaFunction:
             return GradingError("grader_not_found", message)
         if code in _DENIALS:
             message = (
-                f"The function {self._arn} may not be called. Are its account and Region this deployment's? If "
-                "not, its resource policy has to allow lambda:InvokeFunction and lambda:GetFunctionConfiguration."
+                f"The function {self._arn} may not be called. Are its account and Region this deployment's? "
+                "If not, its resource policy has to allow lambda:InvokeFunction and "
+                "lambda:GetFunctionConfiguration."
             )
             return GradingError("grader_access_denied", message)
         if code in _THROTTLES or status == 429:

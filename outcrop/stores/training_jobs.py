@@ -28,7 +28,7 @@ def start_execution(project: str, job_id: str, attempt: int) -> None:
             input=json.dumps({"project": project, "job_id": job_id, "attempt": attempt}),
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+        if _code(error) != "ExecutionAlreadyExists":
             raise
 
 
@@ -37,7 +37,7 @@ def stop_training_job(job_id: str, attempt: int) -> None:
     try:
         client("sagemaker").stop_training_job(TrainingJobName=name(job_id, attempt))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_THERE:
+        if _code(error) not in _NOT_THERE:
             raise
 
 
@@ -46,6 +46,10 @@ def describe_training_job(job_id: str, attempt: int) -> dict[str, Any] | None:
     try:
         return dict(client("sagemaker").describe_training_job(TrainingJobName=name(job_id, attempt)))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_THERE:
+        if _code(error) not in _NOT_THERE:
             raise
         return None
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")

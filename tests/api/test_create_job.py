@@ -8,6 +8,9 @@ import openai
 import pytest
 from openai import OpenAI
 
+from outcrop.settings import settings
+from outcrop.stores import clients
+from tests.account import Account
 from tests.factories import METHOD, STRING_CHECK, a_file, a_job
 
 ARN = "arn:aws:lambda:us-west-2:123456789012:function:my-grader"
@@ -24,16 +27,13 @@ def create(client: OpenAI, **fields: Any) -> Any:
 
 
 def executions() -> list[Any]:
-    arn = boto3.client("stepfunctions").list_state_machines()["stateMachines"][0]["stateMachineArn"]
-    workflow = boto3.client("stepfunctions")
-    return [
-        workflow.describe_execution(executionArn=one["executionArn"])
-        for one in workflow.list_executions(stateMachineArn=arn)["executions"]
-    ]
+    workflow = clients.client("stepfunctions")
+    listed = workflow.list_executions(stateMachineArn=settings().state_machine_arn)["executions"]
+    return [workflow.describe_execution(executionArn=one["executionArn"]) for one in listed]
 
 
 @pytest.fixture
-def grader_function(aws: None) -> str:
+def grader_function(aws: Account) -> str:
     """A customer's Lambda function, deployed."""
     role = boto3.client("iam").create_role(RoleName="grader", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     boto3.client("lambda").create_function(
@@ -225,11 +225,7 @@ def test_a_refused_job_leaves_no_trace(client: OpenAI) -> None:
 def test_a_job_whose_workflow_cannot_be_started_fails_and_its_caller_hears_of_it(
     client: OpenAI,
 ) -> None:
-    boto3.client("stepfunctions").delete_state_machine(
-        stateMachineArn=boto3.client("stepfunctions").list_state_machines()["stateMachines"][0][
-            "stateMachineArn"
-        ]
-    )
+    clients.client("stepfunctions").delete_state_machine(stateMachineArn=settings().state_machine_arn)
 
     with pytest.raises(openai.InternalServerError):
         create(client)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def emulator(training_jobs: TrainingJobs, monkeypatch: pytest.MonkeyPatch) -> It
         return json.dumps({"function": name, "payload": json.loads(payload)}).encode(), False
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws(config=moto_patches.CONFIG):  # pyright: ignore[reportArgumentType]
+    with mock_aws(config=moto_patches.CONFIG):
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
         moto_patches.install(invoke=invoke, training_jobs=training_jobs)
         boto3.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -85,6 +87,12 @@ def request_of() -> MakeRequest:
     return make
 
 
+@cache
+def _session() -> boto3.Session:
+    """One for all tests: reading the service models again for each would take most of their time."""
+    return boto3.Session()
+
+
 def ended(name: str) -> dict[str, Any]:
     """The description of a training job, once it has ended."""
     client = boto3.client("sagemaker")
@@ -99,9 +107,7 @@ def ended(name: str) -> dict[str, Any]:
 def until(look: Callable[[], Any], satisfied: Callable[[Any], Any] = bool) -> Any:
     """Look again and again until what is seen satisfies; fails after half a minute."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        seen = look()
-        if satisfied(seen):
-            return seen
+    while not satisfied(seen := look()):
+        assert time.monotonic() < deadline, f"still {seen!r} after 30 seconds"
         time.sleep(0.02)
-    raise AssertionError(f"still {seen!r} after 30 seconds")
+    return seen

@@ -1,10 +1,11 @@
-"""A training container: does what its hyperparameters say, in their order, with Python's standard library alone."""
+"""A training container: does what its hyperparameters say, in their order, with the standard library."""
 
 import json
 import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(os.environ["OUTCROP_ML_ROOT"])
@@ -23,10 +24,8 @@ def main() -> None:
             case "print_environment":
                 print(os.environ.get(value), flush=True)
             case "on_sigterm":  # exit with this status, or `ignore`
-                signal.signal(
-                    signal.SIGTERM,
-                    signal.SIG_IGN if value == "ignore" else lambda *_: sys.exit(int(value)),
-                )
+                leave = partial(_leave, value)
+                signal.signal(signal.SIGTERM, signal.SIG_IGN if value == "ignore" else leave)
             case "sleep":
                 (ROOT / "sleeps").touch()
                 time.sleep(float(value))
@@ -34,6 +33,10 @@ def main() -> None:
                 os.kill(os.getpid(), int(value))
             case "exit":
                 sys.exit(int(value))
+
+
+def _leave(status: str, *_: object) -> None:
+    sys.exit(int(status))
 
 
 if __name__ == "__main__":

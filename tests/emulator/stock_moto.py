@@ -9,8 +9,9 @@ warnings.simplefilter("ignore")
 
 import boto3  # noqa: E402 - the region comes first
 from moto import mock_aws  # noqa: E402
+from moto.core.config import DefaultConfig  # noqa: E402
 
-CONFIG = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+CONFIG: DefaultConfig = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 ROLE = "arn:aws:iam::123456789012:role/any"
 PASS = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}})
 SYNC = json.dumps(
@@ -60,7 +61,10 @@ def deploy() -> list[str]:
     with mock_aws(config=CONFIG):
         boto3.client("cloudformation").create_stack(StackName="Some", TemplateBody=TEMPLATE)
         buckets = boto3.client("s3").list_buckets()["Buckets"]
-        return [*boto3.client("dynamodb").list_tables()["TableNames"], *(one["Name"] for one in buckets)]
+        return [
+            *boto3.client("dynamodb").list_tables()["TableNames"],
+            *(one.get("Name", "") for one in buckets),
+        ]
 
 
 @mock_aws(config=CONFIG)
@@ -81,7 +85,9 @@ def execution(definition: str) -> dict:
 
 @mock_aws(config=CONFIG)
 def answer_of_a_function_nobody_made() -> str:
-    return boto3.client("lambda").invoke(FunctionName="nobody", Payload=b'{"a": 1}')["Payload"].read().decode()
+    return (
+        boto3.client("lambda").invoke(FunctionName="nobody", Payload=b'{"a": 1}')["Payload"].read().decode()
+    )
 
 
 @mock_aws(config=CONFIG)

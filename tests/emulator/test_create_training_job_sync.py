@@ -76,7 +76,7 @@ def test_a_state_that_times_out_stops_the_job(request_of: MakeRequest) -> None:
 
 
 def _start(request: dict[str, Any], **state: Any) -> str:
-    """Start an execution of a machine with one training job, whose last output is the job or what was caught."""
+    """Start a machine of one training job; its output is the job, or the error that was caught."""
     train = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
@@ -90,18 +90,14 @@ def _start(request: dict[str, Any], **state: Any) -> str:
     }
     stepfunctions = boto3.client("stepfunctions")
     name = request["TrainingJobName"].replace(" ", "-")
-    machine = stepfunctions.create_state_machine(
-        name=name, definition=json.dumps(definition), roleArn=ROLE
-    )
+    machine = stepfunctions.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
     return stepfunctions.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
 
 
 def _ended(execution: str) -> dict[str, Any]:
     client = boto3.client("stepfunctions")
     return dict(
-        until(
-            lambda: client.describe_execution(executionArn=execution), lambda it: it["status"] != "RUNNING"
-        )
+        until(lambda: client.describe_execution(executionArn=execution), lambda it: it["status"] != "RUNNING")
     )
 
 

@@ -86,7 +86,9 @@ def test_another_accounts_function_that_may_not_be_called_is_refused_with_the_re
 ) -> None:
     endpoint.fail((403, "AccessDeniedException"))
 
-    with pytest.raises(APIError, match=r"may not be called.*allow lambda:InvokeFunction.*resource policy"):
+    with pytest.raises(
+        APIError, match=r"may not be called.*its resource policy has to allow lambda:InvokeFunction"
+    ):
         check(a_grader())
 
 

@@ -26,6 +26,8 @@ ClientFor = Callable[[str], OpenAI]
 Serve = Callable[[str], None]
 TunedModelId = str
 
+ADAPTER_KEY = "projects/acme/jobs/ftjob-1/adapters/step-000005/"
+
 
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
@@ -103,10 +105,15 @@ def adapter(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tuned_model(aws: None, adapter: Path) -> TunedModelId:
+def tuned_model(registered_model: TunedModelId, adapter: Path) -> TunedModelId:
+    """The registered model, whose adapter is there too."""
+    ObjectStore().upload_folder(adapter, ADAPTER_KEY)
+    return registered_model
+
+
+@pytest.fixture
+def registered_model(aws: None) -> TunedModelId:
     """The id of a model that project `acme` has tuned; its checkpoint's is the same + `:ckpt-step-5`."""
-    prefix = "projects/acme/jobs/ftjob-1/adapters/step-000005/"
-    ObjectStore().upload_folder(adapter, prefix)
     model_id = "ft:tiny-caps:acme:caps:12345678"
     for id, kind in ((model_id, "model"), (f"{model_id}:ckpt-step-5", "checkpoint")):
         ModelStore("acme").put(
@@ -115,7 +122,7 @@ def tuned_model(aws: None, adapter: Path) -> TunedModelId:
                     "id": id,
                     "created": 1,
                     "base_model": "tiny-caps",
-                    "adapter_key": prefix,
+                    "adapter_key": ADAPTER_KEY,
                     "job_id": "ftjob-1",
                     "kind": kind,
                 }

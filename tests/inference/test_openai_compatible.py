@@ -1,6 +1,7 @@
 """What reaches the SDK when the model server behaves as vLLM, or badly: a scripted server in its place."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lambdas.inference import replies
-from tests.inference.conftest import ClientFor, Serve, running_app
+from tests.inference.conftest import ADAPTER_KEY, ClientFor, Serve, running_app
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
 WHOLE: dict[str, Any] = {
@@ -96,11 +97,11 @@ def listen(client: OpenAI) -> list[tuple[str | None, str | None]]:
 
 
 def test_an_unknown_adapter_is_loaded_and_the_question_repeated(
-    server: ScriptedServer, client: OpenAI, tuned_model: str
+    server: ScriptedServer, client: OpenAI, registered_model: str
 ) -> None:
     server.replies = [error(404, "no such model"), JSONResponse({}), JSONResponse(WHOLE)]
 
-    answer = ask(client, tuned_model)
+    answer = ask(client, registered_model)
 
     assert answer == "hi"
     assert [path for path, _ in server.asked] == [
@@ -108,16 +109,16 @@ def test_an_unknown_adapter_is_loaded_and_the_question_repeated(
         "/v1/load_lora_adapter",
         "/v1/chat/completions",
     ]
-    assert server.asked[0][1]["model"] == server.asked[2][1]["model"] == tuned_model
+    assert server.asked[0][1]["model"] == server.asked[2][1]["model"] == registered_model
     assert server.asked[1][1] == {
-        "lora_name": tuned_model,
-        "lora_path": "s3://outcrop-bucket/projects/acme/jobs/ftjob-1/adapters/step-000005/",
+        "lora_name": registered_model,
+        "lora_path": f"s3://outcrop-bucket/{ADAPTER_KEY}",
         "base_model_name": "tiny-caps",
     }
 
 
 def test_an_adapter_that_another_request_has_just_loaded_is_no_error(
-    server: ScriptedServer, client: OpenAI, tuned_model: str
+    server: ScriptedServer, client: OpenAI, registered_model: str
 ) -> None:
     server.replies = [
         error(404, "no such model"),
@@ -125,19 +126,19 @@ def test_an_adapter_that_another_request_has_just_loaded_is_no_error(
         JSONResponse(WHOLE),
     ]
 
-    answer = ask(client, tuned_model)
+    answer = ask(client, registered_model)
 
     assert answer == "hi"
 
 
 @pytest.mark.parametrize("load", [error(404, "No adapter found"), error(500, "out of memory")])
 def test_an_adapter_that_cannot_be_loaded_is_a_503(
-    server: ScriptedServer, client: OpenAI, tuned_model: str, load: Response
+    server: ScriptedServer, client: OpenAI, registered_model: str, load: Response
 ) -> None:
     server.replies = [error(404, "no such model"), load]
 
-    with pytest.raises(openai.InternalServerError, match=f"cannot load '{tuned_model}'") as raised:
-        ask(client, tuned_model)
+    with pytest.raises(openai.InternalServerError, match=f"cannot load '{registered_model}'") as raised:
+        ask(client, registered_model)
 
     assert raised.value.status_code == 503
 
@@ -223,7 +224,8 @@ def test_while_a_stream_is_silent_it_shows_signs_of_life(
     server: ScriptedServer, client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replies, "PATIENCE_SECONDS", 0.05)
-    server.replies = [streamed(chunk({"content": "a"}), chunk({}, "stop"), "[DONE]", pause_seconds=0.2)]
+    events = (chunk({"content": "a"}), chunk({}, "stop"), "[DONE]")
+    server.replies = [lambda: streamed(*events, pause_seconds=0.2)]
 
     stream = client.chat.completions.with_streaming_response.create(
         model="tiny-caps", messages=HELLO, stream=True
@@ -236,3 +238,27 @@ def test_while_a_stream_is_silent_it_shows_signs_of_life(
     assert {line for line in rest if not line.startswith("data: ")} == {": ping", ""}
     assert body.endswith("data: [DONE]\n\n")
     assert listen(client) == [("a", None), (None, "stop")]
+
+
+def test_a_caller_who_hangs_up_ends_the_servers_work(server: ScriptedServer, client: OpenAI) -> None:
+    ended = threading.Semaphore(0)
+    server.replies = [lambda: endless(ended)]
+
+    with client.chat.completions.create(model="tiny-caps", messages=HELLO, stream=True) as stream:
+        next(stream)
+    with pytest.raises(openai.APITimeoutError):
+        client.chat.completions.create(model="tiny-caps", messages=HELLO, timeout=0.5)
+
+    assert ended.acquire(timeout=20) and ended.acquire(timeout=20)
+
+
+def endless(ended: threading.Semaphore) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"data: " + orjson.dumps(chunk({"content": "a"})) + b"\n\n"
+                await asyncio.sleep(0.01)
+        finally:
+            ended.release()
+
+    return StreamingResponse(body(), media_type="text/event-stream")

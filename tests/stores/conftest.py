@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.account import Account
+
 
 @pytest.fixture(autouse=True)
-def _account(aws: None) -> None:
+def _account(aws: Account) -> None:
     """The account of `tests/conftest.py`, for every test of this folder."""

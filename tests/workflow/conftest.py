@@ -17,7 +17,7 @@ from local import assembly, moto_patches
 from outcrop.operations import training
 from outcrop.stores.jobs import JobStore
 from outcrop.types.fine_tuning_job import FineTuningJob
-from tests.in_process import Context
+from tests.in_process import a_context
 from tests.workflow.training import ScriptedTrainingJobs
 
 _CACHE = Path(os.environ.get("OUTCROP_CACHE", ".outcrop"))
@@ -68,7 +68,7 @@ class Workflow:
         handler = importlib.import_module(module).handler
         try:
             self.before(module.rpartition(".")[2])
-            answers = [handler(json.loads(payload), Context()) for _ in range(self.times)]
+            answers = [handler(json.loads(payload), a_context()) for _ in range(self.times)]
         except Exception as error:  # as Lambda reports whatever a handler raises
             return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode(), True
         return json.dumps(answers[-1]).encode(), False

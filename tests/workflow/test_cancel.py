@@ -1,4 +1,4 @@
-"""A job cancelled at any moment stays cancelled, and leaves neither a model nor a training job that goes on."""
+"""A job cancelled at any moment stays cancelled; no model is left, and no training job goes on."""
 
 import pytest
 

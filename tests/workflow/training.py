@@ -1,4 +1,4 @@
-"""Training jobs that go as a test says, in place of processes: what `local.moto_patches` runs the trainer by."""
+"""Training jobs that go as a test says, in place of the processes of `local.training_jobs`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -76,8 +76,11 @@ class ScriptedTrainingJobs:
         _, _, prefix = config.removeprefix("s3://").partition("/")
         spec = TrainingSpec.model_validate_json(ObjectStore().get(f"{prefix}spec.json"))
         script = self.scripts.pop(0) if self.scripts else completes
-        self._jobs[name] = {**request, **script(spec)}
         self._specs[name] = spec
+        self._jobs[name] = job = {**request, "TrainingJobStatus": "InProgress"}
+        outcome = script(spec)
+        if job["TrainingJobStatus"] == "InProgress":  # not stopped meanwhile
+            job.update(outcome)
 
     def stop(self, name: str) -> str | None:
         job = self._jobs.get(name)

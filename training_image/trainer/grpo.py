@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers import PrinterCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import GRPOConfig, GRPOTrainer
 
@@ -60,9 +61,10 @@ def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path)
 class GroupTrainer(GRPOTrainer):
     def __init__(self, *, grade: Grade, save: Callable[[], None], **arguments: Any) -> None:
         """`save` is called after a step for which a callback asked for a checkpoint."""
-        super().__init__(reward_funcs=[_never_called], **arguments)
+        super().__init__(reward_funcs=[_grader], **arguments)
+        self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
         self._grade = grade
-        self._save = save
+        self._on_save = save
         self.advantages: list[float] = []
         """Of the latest step's completions."""
         self.completion_tokens = 0
@@ -179,11 +181,11 @@ class GroupTrainer(GRPOTrainer):
         return norm
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self._save()
+        self._on_save()
 
     def write_state(self, folder: Path) -> None:
         """All that `train(resume_from_checkpoint=folder)` continues from, the adapter first of all."""
-        self.save_model(str(folder), _internal_call=True)
+        self.model.save_pretrained(folder)
         self._save_optimizer_and_scheduler(str(folder))
         self._save_rng_state(str(folder))
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
@@ -199,6 +201,6 @@ def _padded(rows: list[Tensor], width: int) -> Tensor:
     return torch.stack([pad(row, (0, width - len(row))) for row in rows])
 
 
-def _never_called(**_: Any) -> list[float]:
+def _grader(**_: Any) -> list[float]:
     """TRL wants a reward function; `GroupTrainer._calculate_rewards` stands in for it."""
     raise AssertionError("rewards come from `grade`")

@@ -1,5 +1,6 @@
 """What a run leaves for others: servable adapters, checkpoints that answer as models, rollouts, the result."""
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,13 +83,14 @@ class Publisher:
 
 
 def save_adapter(model: Any, folder: Path, base_model: str) -> None:
-    """The adapter alone, on top of `base_model` by name: PEFT writes a path of this machine, and a model card."""
-    for config in model.peft_config.values():
-        config.base_model_name_or_path = base_model
+    """The adapter alone, on top of `base_model` by name: PEFT adds a model card, and names this machine's path."""
     model.save_pretrained(folder)
     for file in folder.iterdir():
         if file.name not in ADAPTER_FILES:
             file.unlink()
+    config = folder / "adapter_config.json"
+    described = json.loads(config.read_bytes()) | {"base_model_name_or_path": base_model}
+    config.write_text(json.dumps(described, indent=2))
 
 
 def _line(step: int, graded: Graded) -> dict[str, Any]:

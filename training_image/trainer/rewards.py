@@ -49,9 +49,9 @@ class Rewards:
         self._recent.append(failed)
         if failed > STEP_LIMIT:
             first = next(one.reward for one in self.latest if one.reward.error)
-            share = "every" if failed == 1 else f"{failed:.0%} of the"
+            share = "every completion" if failed == 1 else f"{failed:.0%} of the completions"
             raise TrainingError(
-                f"The grader failed on {share} completions of a step. {first.error}: {first.message}"
+                f"The grader failed on {share} of a step. {first.error}: {first.message}"
             )
         return [one.reward.reward for one in self.latest]
 

@@ -1,0 +1,107 @@
+"""An emulated AWS account for the real handlers: the table, the bucket, a workflow that can be started."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from openai import OpenAI
+
+from outcrop import settings
+from outcrop.stores import clients
+from outcrop.stores.keys import KeyStore
+from tests.in_process import in_process_http_client
+
+TABLE = "outcrop-table"
+BUCKET = "outcrop-bucket"
+
+
+@dataclass(frozen=True)
+class Account:
+    session: boto3.Session
+    """All clients are made from it, so its events see every call."""
+    stopped: list[str]
+    """The training jobs SageMaker was told to stop. It knows none of them. (moto has no StopTrainingJob.)"""
+
+
+@contextmanager
+def emulated_account() -> Iterator[Account]:
+    """An empty account, and the environment that a deployed function has."""
+    account = Account(_session(), [])
+
+    def stop_training_job(params: dict[str, Any], **_: Any) -> Any:
+        account.stopped.append(json.loads(params["body"])["TrainingJobName"])
+        error = {"Code": "ValidationException", "Message": "Requested resource not found."}
+        return SimpleNamespace(status_code=400), {"Error": error}
+
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+        patch.setenv("OUTCROP_TABLE", TABLE)
+        patch.setenv("OUTCROP_BUCKET", BUCKET)
+        patch.setenv("OUTCROP_BASE_MODELS", "smollm2-135m-instruct,tiny-caps")
+        patch.setattr(boto3, "DEFAULT_SESSION", account.session)
+        _forget()
+        _create_table()
+        clients.s3().create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+        )
+        patch.setenv("OUTCROP_STATE_MACHINE_ARN", _create_state_machine())
+        settings.settings.cache_clear()
+        stop = "before-call.sagemaker.StopTrainingJob"
+        account.session.events.register(stop, stop_training_job)
+        yield account
+        account.session.events.unregister(stop, stop_training_job)
+    _forget()
+
+
+def sdk(project: str) -> OpenAI:
+    """The SDK with a new key of that project: it validates answers strictly and does not retry."""
+    return OpenAI(
+        base_url="https://api.outcrop.test/v1",
+        api_key=KeyStore(project).create("test"),
+        http_client=in_process_http_client(),
+        max_retries=0,
+        _strict_response_validation=True,
+    )
+
+
+def _create_table() -> None:
+    """As `stacks/storage.py` makes it."""
+    clients.dynamodb_table().meta.client.create_table(
+        TableName=TABLE,
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def _create_state_machine() -> str:
+    return clients.client("stepfunctions").create_state_machine(
+        name="training",
+        definition='{"StartAt": "Nothing", "States": {"Nothing": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/workflow",
+    )["stateMachineArn"]
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all accounts: reading the service models again for each would take most of a test's time."""
+    return boto3.Session()
+
+
+def _forget() -> None:
+    """What a process keeps belongs to one account: settings and clients."""
+    for cached in (settings.settings, clients.dynamodb_table, clients.s3, clients.client):
+        cached.cache_clear()

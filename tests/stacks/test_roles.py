@@ -1,0 +1,117 @@
+"""Each role may do what is listed here, and no more."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.stacks.conftest import Templates
+
+_READ = {"s3:GetObject*", "s3:GetBucket*", "s3:List*"}
+_PUT = {
+    "s3:PutObject",
+    "s3:PutObjectLegalHold",
+    "s3:PutObjectRetention",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
+    "s3:Abort*",
+}
+_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+_ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}
+
+ALLOWED: dict[tuple[str, str], set[str]] = {
+    ("OutcropApi", "Api"): _LOG
+    | _ROWS
+    | _READ
+    | _PUT
+    | {
+        "dynamodb:DeleteItem",
+        "lambda:GetFunctionConfiguration",
+        "s3:DeleteObject*",
+        "sagemaker:StopTrainingJob",
+        "states:StartExecution",
+    },
+    ("OutcropApi", "Authorizer"): _LOG | {"dynamodb:GetItem"},
+    ("OutcropServing", "Inference"): _LOG | {"dynamodb:GetItem", "dynamodb:Query"},
+    ("OutcropWorkflow", "ValidateFiles"): _LOG | _ROWS | _READ,
+    ("OutcropWorkflow", "PrepareTraining"): _LOG | _ROWS | _READ | _PUT,
+    ("OutcropWorkflow", "ClassifyStop"): _LOG | _ROWS | {"sagemaker:DescribeTrainingJob"},
+    ("OutcropWorkflow", "RegisterModel"): _LOG | _ROWS | _READ | {"dynamodb:DeleteItem"},
+    ("OutcropWorkflow", "Finish"): _LOG | _ROWS | {"sagemaker:StopTrainingJob"},
+    ("OutcropWorkflow", "TrainingStateMachine"): {
+        "events:DescribeRule",
+        "events:PutRule",
+        "events:PutTargets",
+        "iam:PassRole",
+        "lambda:InvokeFunction",
+        "sagemaker:AddTags",
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:ListTags",
+        "sagemaker:StopTrainingJob",
+    },
+    ("OutcropTraining", ""): _LOG
+    | _ROWS
+    | _READ
+    | _PUT
+    | {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "lambda:InvokeFunction",
+        "logs:CreateLogGroup",
+        "logs:DescribeLogStreams",
+        "s3:DeleteObject*",
+    },
+}
+
+
+def policies(templates: Templates) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Statements by stack and owner of the role."""
+    return {
+        (stack, id.partition("RoleDefaultPolicy")[0]): resource["Properties"]["PolicyDocument"]["Statement"]
+        for stack, template in templates.items()
+        for id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Policy"
+    }
+
+
+def test_there_are_no_other_roles(templates: Templates) -> None:
+    assert policies(templates).keys() == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("owner", ALLOWED, ids="-".join)
+def test_a_role_holds_no_more_than_is_listed(templates: Templates, owner: tuple[str, str]) -> None:
+    actions: set[str] = set()
+    for statement in policies(templates)[owner]:
+        assert statement["Effect"] == "Allow"
+        listed = statement["Action"]
+        actions |= {listed} if isinstance(listed, str) else set(listed)
+
+    assert actions == ALLOWED[owner]
+
+
+def test_only_actions_without_a_resource_are_allowed_on_everything(templates: Templates) -> None:
+    for statements in policies(templates).values():
+        for statement in statements:
+            if statement["Resource"] == "*":
+                assert statement["Action"] == "ecr:GetAuthorizationToken"
+
+
+def test_training_jobs_of_others_are_out_of_reach(templates: Templates) -> None:
+    for statements in policies(templates).values():
+        for statement in statements:
+            if "sagemaker:" in json.dumps(statement["Action"]):
+                assert ":training-job/ftjob-*" in json.dumps(statement["Resource"])
+
+
+def test_functions_have_no_managed_policy(templates: Templates) -> None:
+    managed = [
+        id
+        for template in templates.values()
+        for id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role" and resource["Properties"].get("ManagedPolicyArns")
+    ]
+
+    assert [id for id in managed if not id.startswith("RestApiCloudWatchRole")] == []

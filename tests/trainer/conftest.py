@@ -1,0 +1,138 @@
+"""Runs of the trainer on the tiny model, in this process or as the process SageMaker would start."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+from pydantic import TypeAdapter
+
+from outcrop.hyperparameters import TrainingHyperparameters
+from outcrop.stores.events import EventStore
+from outcrop.stores.jobs import JobStore
+from outcrop.training_spec import TrainingSpec
+from outcrop.types.event import FineTuningJobEvent
+from outcrop.types.fine_tuning_job import FineTuningJob
+from outcrop.types.grader import Grader
+from tests import factories, tiny_model
+from tests.account import BUCKET, TABLE, Account
+
+HYPERPARAMETERS = TrainingHyperparameters(
+    max_steps=4,
+    prompts_per_step=4,
+    num_generations=4,
+    learning_rate=2e-3,
+    max_completion_length=20,
+    temperature=1.0,
+    beta=0.0,
+    eval_interval=2,
+    eval_samples=1,
+    save_steps=2,
+    lora_r=8,
+    lora_layers=None,
+    reasoning_effort="default",
+)
+STRING_CHECK = factories.STRING_CHECK
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job, its container's folder, and the process that trains it."""
+
+    root: Path
+    spec: TrainingSpec
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "OUTCROP_TABLE": TABLE,
+            "OUTCROP_BUCKET": BUCKET,
+            "OUTCROP_ML_ROOT": str(self.root),
+        }
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-m", "training_image.train"], env=self.environment)
+
+    def train(self) -> int:
+        """The exit status."""
+        return self.start().wait(timeout=600)
+
+    @property
+    def failure(self) -> str:
+        return (self.root / "output/failure").read_text()
+
+    @property
+    def job(self) -> FineTuningJob:
+        return JobStore(self.spec.project).get(self.spec.job_id)
+
+    def events(self) -> list[FineTuningJobEvent]:
+        """Oldest first."""
+        return list(EventStore(self.spec.project, self.spec.job_id).list(limit=100).data)[::-1]
+
+    def messages(self) -> list[str]:
+        return [event.message for event in self.events() if event.type == "message"]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return [event.data or {} for event in self.events() if event.type == "metrics"]
+
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def tiny_caps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny model, out of the cache if it was built before."""
+    cache = Path(os.environ.get("OUTCROP_CACHE", ".outcrop")).resolve() / "models/tiny-caps"
+    if not cache.exists():
+        tiny_model.build(cache)
+    return cache
+
+
+@pytest.fixture
+def endpoint(aws: Account) -> Iterator[str]:
+    """The emulated account over HTTP, for other processes: the same tables and buckets as in this one."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
+    """`a_run(grader=..., max_steps=...)`: a queued job and the container's folder for it; nothing is started."""
+
+    def make(*, grader: dict[str, Any] = STRING_CHECK, root: Path = tmp_path, **hyperparameters: Any) -> Run:
+        job = factories.a_job(status="queued", model="tiny-caps")
+        spec = TrainingSpec(
+            project=job.organization_id,
+            job_id=job.id,
+            attempt=1,
+            base_model="tiny-caps",
+            fine_tuned_model=f"ft:tiny-caps:acme::{job.id[-8:]}",
+            grader=TypeAdapter(Grader).validate_python(grader),
+            hyperparameters=HYPERPARAMETERS.model_copy(update=hyperparameters),
+            seed=7,
+        )
+        channels = root / "input/data"
+        for name, rows in (("training", False), ("validation", True)):
+            (channels / name).mkdir(parents=True)
+            lines = [json.dumps(row) for row in tiny_model.rows(held_out=rows)]
+            (channels / name / "file-1").write_text("\n".join(lines))
+        (channels / "config").mkdir()
+        (channels / "config/spec.json").write_text(spec.model_dump_json())
+        (channels / "model").symlink_to(tiny_caps)
+        return Run(root, spec, endpoint)
+
+    return make

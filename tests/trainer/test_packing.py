@@ -1,0 +1,70 @@
+"""A tree of tokens gives the log-probabilities and gradients of plain rows."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from training_image.trainer.packing import Tree, log_probabilities
+
+PROMPTS = [[5, 6, 7, 8]] * 3 + [[5, 6, 9]]
+COMPLETIONS = [[20, 21, 22, 1], [20, 21, 30], [40, 1], [20, 1]]
+TEMPERATURE = 0.8
+
+
+@pytest.fixture
+def model(tiny_caps: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(tiny_caps)
+
+
+def _plain(model: Any) -> list[torch.Tensor]:
+    rows = []
+    for prompt, completion in zip(PROMPTS, COMPLETIONS, strict=True):
+        logits = model(input_ids=torch.tensor([prompt + completion])).logits[0] / TEMPERATURE
+        places = torch.arange(len(prompt) - 1, len(prompt) + len(completion) - 1)
+        rows.append(torch.log_softmax(logits, dim=-1)[places, torch.tensor(completion)])
+    return rows
+
+
+def test_what_sequences_share_is_one_node() -> None:
+    tree = Tree.of([[1, 2, 3], [1, 2, 4], [1, 2, 3]])
+
+    assert tree.tokens == [1, 2, 3, 4]
+    assert tree.depths == [0, 1, 2, 2]
+    assert tree.paths == [[0, 1, 2], [0, 1, 3], [0, 1, 2]]
+    assert tree.mask()[3].tolist() == [True, True, False, True]
+
+
+def test_log_probabilities_are_those_of_plain_rows(model: Any) -> None:
+    with torch.no_grad():
+        packed, _ = log_probabilities(model, PROMPTS, COMPLETIONS, TEMPERATURE)
+        plain = _plain(model)
+
+    for one, other in zip(packed, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_those_of_plain_rows(model: Any) -> None:
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    weight = model.model.layers[0].self_attn.q_proj.weight.requires_grad_(True)
+    advantages = [1.0, -0.5, 0.3, 2.0]
+
+    packed, _ = log_probabilities(model, PROMPTS, COMPLETIONS, TEMPERATURE)
+    sum(a * row.sum() for a, row in zip(advantages, packed, strict=True)).backward()
+    from_packed = weight.grad.clone()
+    weight.grad = None
+    sum(a * row.sum() for a, row in zip(advantages, _plain(model), strict=True)).backward()
+
+    torch.testing.assert_close(from_packed, weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_entropies_are_those_of_the_whole_distribution(model: Any) -> None:
+    with torch.no_grad():
+        _, entropies = log_probabilities(model, PROMPTS[:1], COMPLETIONS[:1], TEMPERATURE)
+        logits = model(input_ids=torch.tensor([PROMPTS[0] + COMPLETIONS[0]])).logits[0, 3:-1] / TEMPERATURE
+
+    expected = torch.distributions.Categorical(logits=logits).entropy()
+    torch.testing.assert_close(entropies[0], expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,142 @@
+"""A whole run of the trainer's process on the tiny model, and what it leaves behind."""
+
+import signal
+import time
+
+import orjson
+import pytest
+
+from outcrop import s3_keys
+from outcrop.stores.checkpoints import CheckpointStore
+from outcrop.stores.jobs import JobStore
+from outcrop.stores.models import ModelStore
+from outcrop.stores.objects import ObjectStore
+from outcrop.training_spec import TrainingResult
+from tests.trainer.conftest import MakeRun, Run
+
+pytestmark = pytest.mark.slow
+
+
+def _result(run: Run) -> TrainingResult:
+    key = s3_keys.result(run.spec.project, run.spec.job_id, run.spec.attempt)
+    return TrainingResult.model_validate_json(ObjectStore().get(key))
+
+
+def _wait_for_step(run: Run, step: int) -> None:
+    deadline = time.monotonic() + 300
+    while not any(metrics["step"] >= step for metrics in run.metrics()):
+        assert time.monotonic() < deadline, run.messages()
+        time.sleep(0.05)
+
+
+def test_the_reward_on_held_out_questions_rises(a_run: MakeRun) -> None:
+    run = a_run(max_steps=25, prompts_per_step=8, num_generations=8, eval_interval=5, save_steps=5, lora_r=16)
+
+    status = run.train()
+
+    assert status == 0
+    measured = _result(run).metrics
+    assert measured["valid_reward_tuned"] >= 0.65
+    assert measured["valid_reward_tuned"] >= measured["valid_reward_base"] + 0.15
+
+
+def test_a_run_tells_its_steps_and_leaves_adapters_checkpoints_and_rollouts(a_run: MakeRun) -> None:
+    run = a_run()
+
+    status = run.train()
+
+    assert status == 0
+    project, job_id = run.spec.project, run.spec.job_id
+    assert [metrics["step"] for metrics in run.metrics()] == [1, 2, 3, 4]
+    assert run.metrics()[1]["full_valid_mean_reward"] == run.metrics()[1]["valid_reward_mean"]
+    assert "full_valid_mean_reward" not in run.metrics()[0]
+    result = _result(run)
+    assert ObjectStore().exists(f"{result.adapter_key}adapter_model.safetensors")
+    assert {file.name for file in (run.root / "model").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    listed = CheckpointStore(project, job_id).list().data
+    assert [checkpoint.step_number for checkpoint in listed] == [4, 2]
+    served = ModelStore(project).get(listed[0].fine_tuned_model_checkpoint)
+    assert served is not None and served.adapter_key == s3_keys.adapter(project, job_id, 4)
+    rollouts = [orjson.loads(line) for line in ObjectStore().lines(s3_keys.rollouts(project, job_id, 1))]
+    assert len(rollouts) == 16
+    assert rollouts[0].keys() >= {"step", "prompt", "completion", "reward", "error", "advantage", "index"}
+    assert run.job.trained_tokens == result.trained_tokens > 0
+
+
+def test_a_run_killed_in_the_middle_resumes_to_the_very_same_end(a_run: MakeRun, tmp_path) -> None:
+    straight = a_run(root=tmp_path / "straight", max_steps=6)
+    killed = a_run(root=tmp_path / "killed", max_steps=6)
+
+    straight.train()
+    process = killed.start()
+    _wait_for_step(killed, 3)
+    process.kill()
+    process.wait()
+    status = killed.train()
+
+    assert status == 0
+    assert "Training resumed from the checkpoint of step 2." in killed.messages()
+    told = {metrics["step"]: metrics for metrics in killed.metrics()}  # a step done twice counts as the later told
+    for expected in straight.metrics():
+        for name in ("critic_rewards_mean", "actor_pg_loss", "actor_grad_norm", "actor_entropy"):
+            assert told[expected["step"]].get(name) == expected.get(name), (expected["step"], name)
+
+
+def test_sigterm_saves_and_leaves_after_the_step(a_run: MakeRun) -> None:
+    run = a_run(max_steps=200, eval_interval=200, save_steps=200)
+
+    process = run.start()
+    _wait_for_step(run, 2)
+    process.send_signal(signal.SIGTERM)
+    status = process.wait(timeout=60)
+
+    assert status == 0
+    last = run.metrics()[-1]["step"]
+    assert last < 200
+    assert (run.root / f"checkpoints/step-{last:06d}/manifest.json").exists()
+    listed = CheckpointStore(run.spec.project, run.spec.job_id).list().data
+    assert [checkpoint.step_number for checkpoint in listed] == [last]
+
+
+def test_a_cancelled_job_publishes_its_last_checkpoint_and_leaves(a_run: MakeRun) -> None:
+    run = a_run(max_steps=200, eval_interval=200, save_steps=200)
+
+    process = run.start()
+    _wait_for_step(run, 2)
+    JobStore(run.spec.project).transition(run.spec.job_id, "cancelled")
+    status = process.wait(timeout=60)
+
+    assert status == 0
+    assert run.job.status == "cancelled"
+    assert len(CheckpointStore(run.spec.project, run.spec.job_id).list().data) == 1
+
+
+def test_a_job_that_is_over_is_not_trained(a_run: MakeRun) -> None:
+    run = a_run()
+    JobStore(run.spec.project).transition(run.spec.job_id, "cancelled")
+
+    status = run.train()
+
+    assert status == 0
+    assert run.events() == []
+
+
+def test_a_grader_that_always_fails_ends_the_run_with_its_own_words(a_run: MakeRun) -> None:
+    run = a_run(
+        grader={
+            "type": "string_check",
+            "name": "exact",
+            "input": "{{sample.output_text}}",
+            "reference": "{{item.absent}}",
+            "operation": "eq",
+        }
+    )
+
+    status = run.train()
+
+    assert status == 1
+    assert "absent" in run.failure
+    assert "Traceback" not in run.failure
