@@ -22,8 +22,6 @@ class Settings:
     """OUTCROP_BASE_MODELS: ids of the models this deployment offers, joined by commas."""
     training_image: str = ""
     """OUTCROP_TRAINING_IMAGE: URI of the trainer's container image."""
-    training_role_arn: str = ""
-    """OUTCROP_TRAINING_ROLE_ARN: the role a training job runs with."""
     instance_type: str = ""
     """OUTCROP_INSTANCE_TYPE: overrides the model's own list of instance types."""
     max_runtime_seconds: str = "86400"

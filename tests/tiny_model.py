@@ -1,8 +1,9 @@
 """`tiny-caps`: a language model small enough to train in a test, with something left to learn.
 
-439,424 parameters, one token a character, half right about 20 capital cities: its supervised corpus gives a wrong
-city half of the time and mixes three styles of answer, so that the base model is unsure of fact and form and
-reinforcement has something to improve (about 0.5 of held-out answers exactly right greedily, 0.15 sampled).
+439,424 parameters, one token a character, half right about 20 capital cities: its supervised corpus gives a
+wrong city half of the time and mixes three styles of answer, so that the base model is unsure of fact and
+form and reinforcement has something to improve (about 0.5 of held-out answers exactly right greedily, 0.15
+sampled).
 
 `python -m tests.tiny_model OUT` writes it as a Hugging Face folder, in about a minute on two cores.
 """
@@ -13,6 +14,7 @@ import string
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 CAPITALS = {
     "france": "paris",
@@ -53,7 +55,9 @@ _STEPS = 400
 
 
 def rows(*, held_out: bool) -> list[dict[str, object]]:
-    """Training rows (94 questions), or those held out (26): known capitals under a template not seen with them."""
+    """Training rows (94 questions), or those held out (26): known capitals under a template not seen with
+    them.
+    """
     return [
         {"messages": [{"role": "user", "content": question}], "reference_answer": city}
         for question, city in _questions()
@@ -64,10 +68,10 @@ def rows(*, held_out: bool) -> list[dict[str, object]]:
 def build(out: Path) -> None:
     """Train the model and write it to the folder `out`, which appears complete or not at all."""
     import torch
-    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    tokenizer: PreTrainedTokenizerFast = _tokenizer()
+    tokenizer = _tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
@@ -100,7 +104,7 @@ def _is_held_out(question: str) -> bool:
     return zlib.crc32(question.encode()) % 5 == 0
 
 
-def _tokenizer():  # noqa: ANN202: importing the type would import transformers with this module
+def _tokenizer() -> Any:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -122,7 +126,7 @@ def _tokenizer():  # noqa: ANN202: importing the type would import transformers 
     return wrapped
 
 
-def _train(model, tokenizer) -> None:  # noqa: ANN001: as above
+def _train(model: Any, tokenizer: Any) -> None:
     """Supervised steps on questions whose answer is wrong half of the time."""
     import torch
 

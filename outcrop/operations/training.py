@@ -126,43 +126,12 @@ def classify_stop(project: str, job_id: str, attempt: int, error: str, cause: st
 
 def register_model(project: str, job_id: str, attempt: int) -> None:
     """Make the trained adapter a model and the job succeed, or neither: a cancelled job leaves no model."""
-    jobs = JobStore(project)
-    job = jobs.get(job_id)
-    if is_terminal(job.status):
-        return
-    try:
-        result = TrainingResult.model_validate_json(
-            ObjectStore().get(s3_keys.result(project, job_id, attempt))
-        )
-    except (FileNotFoundError, ValidationError):
-        message = "Training ended without a result: its machine stopped before the adapter was stored."
-        fail(project, job_id, JobError(code="training_result_missing", message=message))
-        return
-    model = TunedModel(
-        id=tuned_model_id(job.model, project, job.user_provided_suffix, job_id),
-        created=now(),
-        base_model=job.model,
-        adapter_key=result.adapter_key,
-        job_id=job_id,
-        kind="model",
-    )
-    models = ModelStore(project)
-    models.put(model)
-    _say(job, f"New fine-tuned model created: {model.id}")
-    try:
-        jobs.transition(
-            job_id,
-            "succeeded",
-            fine_tuned_model=model.id,
-            finished_at=now(),
-            trained_tokens=result.trained_tokens,
-            estimated_finish=None,
-        )
-    except StateError:
-        if jobs.get(job_id).status != "succeeded":
-            models.delete(model.id)
-        return
-    _say(job, "The job has successfully completed")
+    job = JobStore(project).get(job_id)
+    if not is_terminal(job.status):
+        job = _publish(job, attempt)
+    if job.status == "succeeded":
+        _say(job, f"New fine-tuned model created: {job.fine_tuned_model}")
+        _say(job, "The job has successfully completed")
 
 
 def abandon(project: str, job_id: str, attempt: int, error: str) -> None:
@@ -184,6 +153,41 @@ def fail(project: str, job_id: str, error: JobError) -> None:
     except StateError:
         return
     _say(job, f"The job failed: {error.message}", level="error")
+
+
+def _publish(job: FineTuningJob, attempt: int) -> FineTuningJob:
+    """The job in its final status. The model's row comes first, since a succeeded job's model answers."""
+    project = job.organization_id
+    try:
+        stored = ObjectStore().get(s3_keys.result(project, job.id, attempt))
+        result = TrainingResult.model_validate_json(stored)
+    except (FileNotFoundError, ValidationError):
+        message = "Training ended without a result: its machine stopped before the adapter was stored."
+        fail(project, job.id, JobError(code="training_result_missing", message=message))
+        return JobStore(project).get(job.id)
+    model = TunedModel(
+        id=tuned_model_id(job.model, project, job.user_provided_suffix, job.id),
+        created=now(),
+        base_model=job.model,
+        adapter_key=result.adapter_key,
+        job_id=job.id,
+        kind="model",
+    )
+    ModelStore(project).put(model)
+    try:
+        return JobStore(project).transition(
+            job.id,
+            "succeeded",
+            fine_tuned_model=model.id,
+            finished_at=now(),
+            trained_tokens=result.trained_tokens,
+            estimated_finish=None,
+        )
+    except StateError:
+        job = JobStore(project).get(job.id)
+        if job.status != "succeeded":
+            ModelStore(project).delete(model.id)
+        return job
 
 
 def _problem_of(project: str, file_id: str) -> str | None:

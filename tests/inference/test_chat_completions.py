@@ -105,16 +105,14 @@ def test_a_seed_gives_the_same_choices_again_and_they_differ_among_themselves(cl
 
 
 def test_a_question_is_answered_alike_alone_and_among_many(client: OpenAI) -> None:
-    questions = [
-        f"capital of {land}?" for land in ("france", "italy", "japan", "peru", "norway", "chile")
-    ] * 4
-    messages = [[{"role": "user", "content": question}] for question in questions]
-    alone = {question: ask(client, messages=one) for question, one in zip(questions, messages, strict=True)}
+    lands = ("france", "italy", "japan", "peru", "norway", "chile")
+    messages = [[{"role": "user", "content": f"capital of {land}?"}] for land in lands]
+    alone = [ask(client, messages=one) for one in messages]
 
-    with ThreadPoolExecutor(len(questions)) as pool:
-        together = list(pool.map(lambda one: ask(client, messages=one), messages))
+    with ThreadPoolExecutor(24) as pool:
+        together = list(pool.map(lambda one: ask(client, messages=one), messages * 4))
 
-    assert together == [alone[question] for question in questions]
+    assert together == alone * 4
 
 
 def test_a_stream_comes_in_openais_order(client: OpenAI) -> None:

@@ -111,7 +111,7 @@ def endpoint(aws: Account) -> Iterator[str]:
 
 @pytest.fixture
 def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
-    """`a_run(grader=..., max_steps=...)`: a queued job and the container's folder for it; nothing is started."""
+    """`a_run(grader=..., max_steps=...)`: a queued job and its container's folder; nothing is started."""
 
     def make(*, grader: dict[str, Any] = STRING_CHECK, root: Path = tmp_path, **hyperparameters: Any) -> Run:
         job = factories.a_job(status="queued", model="tiny-caps")

@@ -30,7 +30,10 @@ def test_the_newest_checkpoint_is_found_and_only_the_last_two_are_kept(tmp_path:
     ("damage", "problem"),
     [
         (lambda folder: (folder / "weights").write_bytes(b"w" * 999), "weights is not what was written"),
-        (lambda folder: (folder / "weights").write_bytes(b"w" * 999 + b"v"), "weights is not what was written"),
+        (
+            lambda folder: (folder / "weights").write_bytes(b"w" * 999 + b"v"),
+            "weights is not what was written",
+        ),
         (lambda folder: (folder / "weights").unlink(), "weights is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest"),
         (lambda folder: (folder / "manifest.json").write_text('{"sha'), "its manifest is not readable"),

@@ -28,6 +28,10 @@ def _plain(model: Any) -> list[torch.Tensor]:
     return rows
 
 
+def _weighted(rows: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
+    return torch.stack([weight * row.sum() for weight, row in zip(weights, rows, strict=True)]).sum()
+
+
 def test_what_sequences_share_is_one_node() -> None:
     tree = Tree.of([[1, 2, 3], [1, 2, 4], [1, 2, 3]])
 
@@ -53,10 +57,10 @@ def test_gradients_are_those_of_plain_rows(model: Any) -> None:
     advantages = [1.0, -0.5, 0.3, 2.0]
 
     packed, _ = log_probabilities(model, PROMPTS, COMPLETIONS, TEMPERATURE)
-    sum(a * row.sum() for a, row in zip(advantages, packed, strict=True)).backward()
+    _weighted(packed, advantages).backward()
     from_packed = weight.grad.clone()
     weight.grad = None
-    sum(a * row.sum() for a, row in zip(advantages, _plain(model), strict=True)).backward()
+    _weighted(_plain(model), advantages).backward()
 
     torch.testing.assert_close(from_packed, weight.grad, rtol=1e-3, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""A completion that cannot be graded gets no reward, is counted, and stops the run when there are too many."""
+"""A completion that cannot be graded gets no reward and is counted; too many of them stop the run."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def test_failures_are_counted_by_cause_and_left_out_of_the_mean() -> None:
 
 
 def test_a_step_without_any_reward_fails_with_the_graders_words() -> None:
-    with pytest.raises(TrainingError, match="every completion.*KeyError: 'answer'"):
+    with pytest.raises(TrainingError, match=r"every completion.*KeyError: 'answer'"):
         _rewards(["?", "?"])
 
 

@@ -79,7 +79,9 @@ def test_a_run_killed_in_the_middle_resumes_to_the_very_same_end(a_run: MakeRun,
 
     assert status == 0
     assert "Training resumed from the checkpoint of step 2." in killed.messages()
-    told = {metrics["step"]: metrics for metrics in killed.metrics()}  # a step done twice counts as the later told
+    told = {
+        metrics["step"]: metrics for metrics in killed.metrics()
+    }  # a step done twice counts as the later told
     for expected in straight.metrics():
         for name in ("critic_rewards_mean", "actor_pg_loss", "actor_grad_norm", "actor_entropy"):
             assert told[expected["step"]].get(name) == expected.get(name), (expected["step"], name)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from local import assembly, moto_patches
 from outcrop.operations import training
 from outcrop.stores.jobs import JobStore
 from outcrop.types.fine_tuning_job import FineTuningJob
+from tests.account import Account
 from tests.in_process import a_context
 from tests.workflow.training import ScriptedTrainingJobs
 
@@ -82,9 +84,11 @@ def template() -> dict[str, Any]:
 
 
 @pytest.fixture
-def workflow(aws: None, template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
+def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
     for service, options in moto_patches.CONFIG.items():
         monkeypatch.setitem(default_user_config, service, options)  # pyright: ignore[reportArgumentType]
+    # A session of our own: the account's answers StopTrainingJob in place of an emulator that runs none.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
     workflow = Workflow()
     moto_patches.install(
         invoke=workflow.invoke,
@@ -102,6 +106,12 @@ def workflow(aws: None, template: dict[str, Any], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", machine["stateMachineArn"])
     monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
     yield workflow
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all tests: it reads the service models once."""
+    return boto3.Session()
 
 
 def _create_function(name: str) -> str:

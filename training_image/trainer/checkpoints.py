@@ -1,7 +1,7 @@
 """Resume state on disk: a checkpoint is complete and proven, or it does not exist.
 
-It is written to a temporary folder, synced, described by a manifest of sha256 sums written last, and renamed into
-place. Whatever a crash leaves behind fails the check and the checkpoint before it is used.
+It is written to a temporary folder, synced, described by a manifest of sha256 sums written last, and renamed
+into place. Whatever a crash leaves behind fails the check and the checkpoint before it is used.
 """
 
 import hashlib
@@ -42,8 +42,8 @@ def save(root: Path, step: int, write: Callable[[Path], None]) -> Path:
     return made
 
 
-def newest(root: Path, on_invalid: Callable[[Path, str], None]) -> Path | None:
-    """The newest valid checkpoint; those passed over are told to `on_invalid` with the reason, and removed."""
+def newest(root: Path, on_invalid: Callable[[Path, str], object]) -> Path | None:
+    """The newest valid checkpoint; others are removed, and told to `on_invalid` with the reason."""
     for folder in root.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(folder, ignore_errors=True)
     for folder in _folders(root):

@@ -28,14 +28,14 @@ def prompt(row: dict[str, Any]) -> list[dict[str, Any]]:
 def schedule(rows: list[dict[str, Any]], *, steps: int, batch_size: int, seed: int) -> Dataset:
     """Every prompt of the run in order: the file shuffled anew for each epoch, the epochs one after another.
 
-    A step takes the next `batch_size`, so no row is dropped at the end of an epoch, and step n's prompts depend on
-    the seed and n alone: a resumed run continues where it was.
+    A step takes the next `batch_size`, so no row is dropped at the end of an epoch, and step n's prompts
+    depend on the seed and n alone: a resumed run continues where it was.
     """
 
     def with_prompts(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         return {"prompt": [prompt(rows[index]) for index in batch["index"]], "index": batch["index"]}
 
-    order = _shuffled(len(rows), steps * batch_size, random.Random(seed))  # noqa: S311: no secret
+    order = _shuffled(len(rows), steps * batch_size, random.Random(seed))  # noqa: S311
     return Dataset.from_dict({"index": order}).with_transform(with_prompts)
 
 

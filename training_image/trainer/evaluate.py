@@ -26,7 +26,9 @@ class Evaluator:
         """That the last evaluation took."""
 
     def evaluate(self, model: Any) -> list[Graded]:
-        """Every row's completions, graded. Draws nothing from torch's global generator, so training is not disturbed."""
+        """Every row's completions, graded. Draws nothing from torch's global generator, so training is not
+        disturbed.
+        """
         started = time.perf_counter()
         inputs = [
             {"prompt": prompt(row), "index": index}

@@ -1,7 +1,8 @@
-"""TRL's `GRPOTrainer`, adapted: its advantages and its loss, our sampling, our log-probabilities, our rewards.
+"""TRL's `GRPOTrainer`, adapted: its advantages and its loss, our sampling, our log-probabilities, our
+rewards.
 
-A micro-batch is a group, the completions of one prompt, so that the prompt is computed once and a group whose rewards
-are all equal, which has no gradient, costs nothing.
+A micro-batch is a group, the completions of one prompt, so that the prompt is computed once and a group whose
+rewards are all equal, which has no gradient, costs nothing.
 """
 
 import math
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PrinterCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from outcrop.hyperparameters import TrainingHyperparameters
 from training_image.generate import Sampling, generate
@@ -24,7 +26,9 @@ from training_image.trainer.merging import merged
 from training_image.trainer.packing import log_probabilities
 
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
-"""Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one policy."""
+"""Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
+policy.
+"""
 
 Grade = Callable[[Sequence[dict[str, Any]], Sequence[str]], list[float | None]]
 """Rows and their completions in, rewards out; None for a completion that could not be graded."""
@@ -59,6 +63,10 @@ def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path)
 
 
 class GroupTrainer(GRPOTrainer):
+    args: GRPOConfig
+    model: Any
+    num_generations: int
+
     def __init__(self, *, grade: Grade, save: Callable[[], None], **arguments: Any) -> None:
         """`save` is called after a step for which a callback asked for a checkpoint."""
         super().__init__(reward_funcs=[_grader], **arguments)
@@ -76,7 +84,7 @@ class GroupTrainer(GRPOTrainer):
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], list[list[float]]]:
         started = time.perf_counter()
-        sampling = Sampling(self.max_completion_length, self.temperature)
+        sampling = Sampling(self.args.max_completion_length or 0, self.temperature)
         with merged(self.model):
             made = generate(
                 self.model, prompt_ids, [sampling] * len(prompt_ids), stop_token_ids=self.eos_token_ids
@@ -105,7 +113,7 @@ class GroupTrainer(GRPOTrainer):
 
     def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
         """As TRL's, but groups stay whole: TRL shuffles the completions of a step before it splits them."""
-        groups = self.args.steps_per_generation
+        groups = self.args.gradient_accumulation_steps
         place = self._step % groups
         if place == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
@@ -131,7 +139,7 @@ class GroupTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         if self.beta == 0.0 and not inputs["advantages"].any():
-            # All rewards of the group are equal: no gradient, and a backward pass would only move AdamW's moments.
+            # All rewards of the group are equal, so there is no gradient to compute.
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
         loss = super()._compute_loss(model, inputs)
         self._check_sampler(inputs)
@@ -169,8 +177,8 @@ class GroupTrainer(GRPOTrainer):
         bound = SAMPLER_GAP.get(self.model.dtype, max(SAMPLER_GAP.values()))
         if not gap <= bound:
             raise TrainingError(
-                f"Completions are not sampled from the policy in training: the log-probability of a token differs by "
-                f"{gap:.3f} on average (at most {bound} is rounding). The adapter was probably not used."
+                "Completions are not sampled from the policy in training: the log-probability of a token "
+                f"differs by {gap:.3f} on average (at most {bound} is rounding). The adapter was probably not used."
             )
 
     def _clip_grad_norm(self, model: Any) -> Any:
@@ -192,7 +200,9 @@ class GroupTrainer(GRPOTrainer):
 
 
 def is_packable(model_config: Any) -> bool:
-    """A tree of tokens needs a mask of its own in every layer, which sliding windows and flash attention do not take."""
+    """A tree of tokens needs a mask of its own in every layer, which sliding windows and flash attention do
+    not take.
+    """
     layers = getattr(model_config, "layer_types", None) or ["full_attention"]
     return model_config._attn_implementation.startswith("sdpa") and set(layers) == {"full_attention"}
 
@@ -201,6 +211,6 @@ def _padded(rows: list[Tensor], width: int) -> Tensor:
     return torch.stack([pad(row, (0, width - len(row))) for row in rows])
 
 
-def _grader(**_: Any) -> list[float]:
+def _grader(**_: Any) -> list[float | None]:
     """TRL wants a reward function; `GroupTrainer._calculate_rewards` stands in for it."""
     raise AssertionError("rewards come from `grade`")

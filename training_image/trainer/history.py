@@ -21,7 +21,9 @@ class History:
     warned: list[str] = field(default_factory=list)
 
     def best_step(self) -> int:
-        """Of those published, the one with the best validation reward, the later of two equal ones; else the last."""
+        """Of those published, the one with the best validation reward, the later of two equal ones; else the
+        last.
+        """
         rated = [step for step in self.published if step in self.evaluations]
         if not rated:
             return self.published[-1]
@@ -58,13 +60,15 @@ class History:
 
 
 def _troubles(history: History) -> dict[str, str]:
-    """What seems wrong now, by kind. Limits: Bedrock's guidance (base reward), Azure's (gap), our own runs (collapse)."""
+    """What seems wrong now, by kind. Limits: Bedrock's guidance (base reward), Azure's (gap), our own runs
+    (collapse).
+    """
     found: dict[str, str] = {}
     base = history.evaluations.get(0, history.train_rewards[0] if history.train_rewards else None)
     if base is not None and base < 0.01:
         found["base_near_zero"] = (
-            f"The base model's mean reward is {base:.3f}: with no success to reinforce, little can be learned. "
-            "Use an easier task, a grader that gives partial credit, or supervised fine-tuning first."
+            f"The base model's mean reward is {base:.3f}: with no success to reinforce, little can "
+            "be learned. Use an easier task, a grader that gives partial credit, or supervised fine-tuning first."
         )
     if base is not None and base > 0.95:
         found["base_near_one"] = (
@@ -73,8 +77,8 @@ def _troubles(history: History) -> dict[str, str]:
     recent = history.zero_variance[-3:]
     if len(recent) == 3 and min(recent) > 0.8:
         found["zero_variance"] = (
-            "In the last 3 steps more than 80% of the groups had equal rewards throughout, which teach nothing. "
-            "Use more varied prompts, more completions for each, or a grader that tells answers apart."
+            "In the last 3 steps more than 80% of the groups had equal rewards throughout, which "
+            "teach nothing. Use more varied prompts, more completions for each, or a grader that tells answers apart."
         )
     if len(history.entropies) > 1 and history.entropies[-1] < 0.05 * history.entropies[0]:
         found["entropy_collapse"] = (
@@ -86,7 +90,7 @@ def _troubles(history: History) -> dict[str, str]:
         train, valid = fmean(history.train_rewards[-3:]), history.evaluations[max(later)]
         if train - valid > 0.10:
             found["gap"] = (
-                f"The training reward ({train:.2f}) is more than 0.10 above the validation reward ({valid:.2f}): "
-                "the policy may be learning the training rows, or the grader's gaps, instead of the task."
+                f"The training reward ({train:.2f}) is more than 0.10 above the validation "
+                f"reward ({valid:.2f}): the policy may be learning the training rows, or the grader's gaps, instead of the task."
             )
     return found

@@ -10,15 +10,16 @@ from peft.tuners.lora import LoraLayer
 
 @contextmanager
 def merged(model: Any) -> Iterator[None]:
-    """Within, a CPU multiplies by one matrix where it would by three; afterwards the weights are what they were, bit by bit.
+    """Within, a CPU multiplies by one matrix where it would by three; afterwards the weights are what they
+    were, bit by bit.
 
-    Only in float32, and only on a CPU: bfloat16 would round the adapter away, and a GPU has better use for its memory
-    than a second copy of the weights.
+    Only in float32, and only on a CPU: bfloat16 would round the adapter away, and a GPU has better use for
+    its memory than a second copy of the weights.
     """
     if model.device.type != "cpu" or model.dtype != torch.float32:
         yield
         return
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     weights = [layer.get_base_layer().weight for layer in layers]
     kept = [weight.data for weight in weights]
     try:

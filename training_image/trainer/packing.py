@@ -1,9 +1,9 @@
 """Log-probabilities of a group's completions with every shared token computed once.
 
 A group is many completions of one prompt. Written one per row, the prompt is computed as often as there are
-completions, and so is whatever completions have in common, which grows as the policy settles. Here the group is a
-tree of tokens in one row: each node's position is its depth, and it attends to its ancestors only. Log-probabilities
-and gradients are those of the plain rows.
+completions, and so is whatever completions have in common, which grows as the policy settles. Here the group
+is a tree of tokens in one row: each node's position is its depth, and it attends to its ancestors only.
+Log-probabilities and gradients are those of the plain rows.
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,8 @@ def log_probabilities(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Of each completion: its tokens' log-probabilities, and the entropies at the places they were drawn.
 
-    `model` is a decoder of transformers, or a PEFT model of one, that attends by `sdpa` in all layers. Gradients flow
-    through the log-probabilities, not through the entropies.
+    `model` is a decoder of transformers, or a PEFT model of one, that attends by `sdpa` in all layers.
+    Gradients flow through the log-probabilities, not through the entropies.
     """
     tree = Tree.of([[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)])
     device = model.device
@@ -100,9 +100,9 @@ def log_probabilities(
 class _Head(torch.autograd.Function):
     """Hidden states (rows, width) to the log-probability of each (row, token) pair and each row's entropy.
 
-    d logp(token) / d hidden = (weight[token] - expected weight) / temperature, so the forward pass keeps the expected
-    weight, as small as the hidden states, and no logits: the backward pass needs neither them nor a second projection.
-    The weight itself is frozen.
+    d logp(token) / d hidden = (weight[token] - expected weight) / temperature, so the forward pass keeps the
+    expected weight, as small as the hidden states, and no logits: the backward pass needs neither them nor a
+    second projection. The weight itself is frozen.
     """
 
     @staticmethod

@@ -13,12 +13,14 @@ from outcrop.hyperparameters import TrainingHyperparameters
 def load(folder: Path) -> tuple[Any, Any]:
     """Model and tokenizer from a Hugging Face folder, on the GPU if there is one."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=precision(), local_files_only=True)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=precision(), local_files_only=True)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
 def precision() -> torch.dtype:
-    """bfloat16 where the hardware multiplies it; a CPU without such instructions takes 100 times as long over it."""
+    """bfloat16 where the hardware multiplies it; a CPU without such instructions takes 100 times as long over
+    it.
+    """
     if torch.cuda.is_available():
         return torch.bfloat16
     cpuinfo = Path("/proc/cpuinfo")
@@ -28,16 +30,17 @@ def precision() -> torch.dtype:
 
 def adapter(model: Any, hyperparameters: TrainingHyperparameters) -> LoraConfig:
     """LoRA on all linear layers of the decoder, or of its last `lora_layers` layers."""
-    found = LoraConfig(
+    layers, targets = None, "all-linear"
+    if hyperparameters.lora_layers is not None:
+        depth = model.config.num_hidden_layers
+        layers = list(range(max(0, depth - hyperparameters.lora_layers), depth))
+        # "all-linear" does not go with a choice of layers; these are the names in every Llama-like decoder.
+        targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    return LoraConfig(
         r=hyperparameters.lora_r,
         lora_alpha=2 * hyperparameters.lora_r,
         lora_dropout=0.0,
-        target_modules="all-linear",
+        target_modules=targets,
+        layers_to_transform=layers,
         task_type="CAUSAL_LM",
     )
-    if hyperparameters.lora_layers is not None:
-        depth = model.config.num_hidden_layers
-        found.layers_to_transform = list(range(max(0, depth - hyperparameters.lora_layers), depth))
-        # "all-linear" does not go with a choice of layers; these are the names in every Llama-like decoder.
-        found.target_modules = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-    return found

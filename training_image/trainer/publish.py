@@ -1,4 +1,4 @@
-"""What a run leaves for others: servable adapters, checkpoints that answer as models, rollouts, the result."""
+"""What a run leaves for others: adapters, checkpoints that answer as models, rollouts, the result."""
 
 import json
 import tempfile
@@ -26,7 +26,8 @@ class Publisher:
         self._objects = ObjectStore()
 
     def checkpoint(self, model: Any, step: int, metrics: dict[str, float]) -> str:
-        """Upload the adapter, then name it as a model, then list it: what is listed can be used. Returns the model id.
+        """Upload the adapter, then name it as a model, then list it: what is listed can be used. Returns the
+        model id.
 
         Raises: OSError if there is no room to write the adapter to.
         """
@@ -83,7 +84,9 @@ class Publisher:
 
 
 def save_adapter(model: Any, folder: Path, base_model: str) -> None:
-    """The adapter alone, on top of `base_model` by name: PEFT adds a model card, and names this machine's path."""
+    """The adapter alone, on top of `base_model` by name: PEFT adds a model card, and names this machine's
+    path.
+    """
     model.save_pretrained(folder)
     for file in folder.iterdir():
         if file.name not in ADAPTER_FILES:

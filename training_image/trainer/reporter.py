@@ -1,4 +1,4 @@
-"""After every step: evaluate, record, tell, save. The one place where a run meets the table and the bucket."""
+"""After every step: evaluate, record, tell, save."""
 
 import json
 import time
@@ -8,12 +8,11 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from outcrop import ids
+from outcrop import ids, s3_keys
 from outcrop.errors import StateError
 from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
-from outcrop import s3_keys
 from training_image.trainer import checkpoints
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.evaluate import Evaluator
@@ -75,7 +74,7 @@ class Reporter(TrainerCallback):
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
+    ) -> None:
         step, numbers = state.global_step, self._spec.hyperparameters
         self._publisher.rollouts(step, self._rewards.latest, self.trainer.advantages)
         is_last = step >= numbers.max_steps
@@ -85,7 +84,6 @@ class Reporter(TrainerCallback):
         if not self._may_go_on(step):
             self.was_stopped = not is_last
             control.should_save = control.should_training_stop = True
-        return control
 
     def on_log(
         self,
@@ -123,7 +121,9 @@ class Reporter(TrainerCallback):
             )
 
     def save(self) -> None:
-        """Resume state on disk, and the adapter where it can be served. A full disk costs the checkpoint, not the run."""
+        """Resume state on disk, and the adapter where it can be served. A full disk costs the checkpoint, not
+        the run.
+        """
         step = self.trainer.state.global_step
         history = self.history
         try:
@@ -132,7 +132,8 @@ class Reporter(TrainerCallback):
         except OSError as error:
             self._events.append(
                 "warn",
-                f"No resume state could be written at step {step}: {error.strerror or error}. Training goes on.",
+                f"No resume state could be written at step {step}: {error.strerror or error}. "
+                "Training goes on.",
             )
         model = self._publisher.checkpoint(self.trainer.model, step, self._checkpoint_metrics(step))
         self._events.append("info", f"Checkpoint created at step {step}: {model}", data={"step": step})

@@ -1,7 +1,7 @@
 """From completions to rewards, with every failure counted and none of them taken for a reward.
 
-A completion that cannot be graded says nothing about the policy: its reward is None and its group is compared without
-it. When graders fail too often to learn from, the run stops and says why.
+A completion that cannot be graded says nothing about the policy: its reward is None and its group is compared
+without it. When graders fail too often to learn from, the run stops and says why.
 """
 
 from collections import Counter, deque
@@ -50,9 +50,7 @@ class Rewards:
         if failed > STEP_LIMIT:
             first = next(one.reward for one in self.latest if one.reward.error)
             share = "every completion" if failed == 1 else f"{failed:.0%} of the completions"
-            raise TrainingError(
-                f"The grader failed on {share} of a step. {first.error}: {first.message}"
-            )
+            raise TrainingError(f"The grader failed on {share} of a step. {first.error}: {first.message}")
         return [one.reward.reward for one in self.latest]
 
     @property
