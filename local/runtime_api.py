@@ -53,11 +53,15 @@ class Exchange:
     started: bool = False
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A child was killed in the middle of a request; its pool knows."""
+
+
 class RuntimeApi:
     def __init__(self) -> None:
         self._exchanges: dict[str, Exchange] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler_class())
         threading.Thread(target=self._server.serve_forever, name="runtime-api", daemon=True).start()
 
     def open(self) -> Exchange:

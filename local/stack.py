@@ -7,7 +7,6 @@ front. What runs where is in docs/architecture.md, what is kept in the state fol
 import fcntl
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from local import assembly
+from local.cache import cache, weights
 from local.emulated_account import environment
 from local.errors import LocalError
 from local.functions import Functions
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Graders = Mapping[str, tuple[Path, str | None]]
 """Function name to its file, and the function in it."""
 
-_CACHE = Path(__file__).resolve().parent.parent / ".outcrop"
 _API_HANDLER = "lambdas.api.handler.handler"
 _READY_SECONDS = 60
 
@@ -43,7 +42,6 @@ class LocalStack:
         self._port = port
         self._graders = graders
         self._models = models
-        self._cache = Path(os.environ.get("OUTCROP_CACHE", _CACHE)).resolve()
         self._logs = self._folder / "logs"
         self._ends = ExitStack()
         self.base_url = ""
@@ -84,7 +82,7 @@ class LocalStack:
             functions.register_grader(name, path, function)
         self._check_weights()
 
-        synthesis = threads.submit(assembly.synthesize, self._models, self._cache)
+        synthesis = threads.submit(assembly.synthesize, self._models, cache())
         emulator, state = self._start_emulator(emulator_port, functions)
         deployed = emulator.deploy(synthesis.result())
         state.restore()
@@ -119,7 +117,7 @@ class LocalStack:
             self._folder / "training-jobs",
             command=[sys.executable, "-m", "training_image.train"],
             environment=environment(self.endpoint_url),
-            linked_channels={s3_keys.base_model(id): self._weights(id) for id in self._models},
+            linked_channels={s3_keys.base_model(id): weights(id) for id in self._models},
         )
         self._ends.callback(training_jobs.close)
         self._ends.callback(functions.stop)  # before the training jobs: see `stop`
@@ -133,7 +131,7 @@ class LocalStack:
         """
         port = free_port()
         base = environment(self.endpoint_url)
-        models = ["--models-dir", str(self._cache / "models")]
+        models = ["--models-dir", str(cache() / "models")]
         self._run("inference-server", ["-m", "local.inference_server", "--port", str(port), *models], base)
         serving = {"OUTCROP_SERVING_URL": f"http://127.0.0.1:{port}/v1"}
         streams: dict[str, str] = {}
@@ -165,11 +163,11 @@ class LocalStack:
         last = json.loads(path.read_bytes()) if path.exists() else {}
         self.api_key = _call(functions, "ensure_key", {"key": last.get("api_key")})
         _call(functions, "resume_jobs", {})
-        table = api.environment["OUTCROP_TABLE"]
-        urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url, "table": table}
+        urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url}
+        names = {name: api.environment[f"OUTCROP_{name.upper()}"] for name in ("table", "bucket")}
         temporary = path.with_suffix(".tmp")
         temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps({**urls, "api_key": self.api_key}, indent=2))
+        temporary.write_text(json.dumps({**urls, **names, "api_key": self.api_key}, indent=2))
         temporary.replace(path)
 
     def _wait_until_ready(self) -> None:
@@ -195,13 +193,8 @@ class LocalStack:
             if model is None:
                 known = ", ".join(one.id for one in base_models.CATALOGUE)
                 raise LocalError(f"The model '{id}' is not one that can be fine-tuned. Known: {known}.")
-            if not (self._weights(id) / "config.json").exists():
-                raise LocalError(
-                    f"There are no weights of {id} in {self._weights(id)}. It needs {model.needs()}."
-                )
-
-    def _weights(self, model_id: str) -> Path:
-        return self._cache / "models" / model_id
+            if not (weights(id) / "config.json").exists():
+                raise LocalError(f"There are no weights of {id} in {weights(id)}. It needs {model.needs()}.")
 
     def _log_to_file(self) -> None:
         """What this process's own parts say: requests, saves, training jobs."""

@@ -1,7 +1,7 @@
 """The models that can be trained, and what each one needs.
 
-A deployment offers some of them (`Settings.base_models`). The rest stay in this catalogue so that asking for one
-gets an answer that says what it would take.
+A deployment offers some of them (`Settings.base_models`). The rest stay in this catalogue so that asking
+for one gets an answer that says what it would take.
 """
 
 from collections.abc import Sequence
@@ -111,7 +111,10 @@ def find(model: str) -> BaseModel | None:
 
 
 def offered(model: str, available: Sequence[str], *, param: str = "model") -> BaseModel:
-    """The entry for `model`, or a NotFoundError that says what is offered here and what an absent one needs."""
+    """The entry for `model`.
+
+    Raises: NotFoundError, which says what is offered here and what an absent model needs.
+    """
     entry = find(model)
     if entry is not None and entry.id in available:
         return entry

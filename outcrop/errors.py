@@ -1,14 +1,15 @@
 """The errors a caller can make happen, and the OpenAI envelope they travel in.
 
-A caller's mistake raises an `APIError`. Handlers never catch it: the resolver answers with `status` and `envelope()`.
-The SDK retries 408, 409, 429 and 5xx, so a permanent conflict is a 400 (https://github.com/openai/openai-python#retries).
+A caller's mistake raises an `APIError`. Handlers never catch it: the resolver answers with `status` and
+`envelope()`. The SDK retries 408, 409, 429 and 5xx, so a permanent conflict is a 400
+(https://github.com/openai/openai-python#retries).
 """
 
 from typing import Any
 
 
 class APIError(Exception):
-    """A 400 unless a child says otherwise. `param` names the request field at fault, `code` the kind of mistake."""
+    """A 400 unless a child says otherwise. `param` names the field at fault, `code` the kind of mistake."""
 
     status = 400
     type = "invalid_request_error"
@@ -30,13 +31,13 @@ class AuthenticationError(APIError):
 
 
 class NotFoundError(APIError):
-    """An id that does not exist in the caller's project. An id of another project gets the very same answer."""
+    """An id that is not in the caller's project. An id of another project gets the very same answer."""
 
     status = 404
 
 
 class StateError(APIError):
-    """The object is in a state that does not allow the call. Permanent, hence not a 409, which the SDK would retry."""
+    """The object's state does not allow the call. Permanent, hence not a 409, which the SDK would retry."""
 
     code = "invalid_state"
 
@@ -60,5 +61,5 @@ def envelope(message: str, *, type: str, param: str | None = None, code: str | N
 
 
 def no_such(kind: str, id: str, *, param: str | None = None) -> NotFoundError:
-    """The one answer for an id that is unknown, deleted, or another project's: `no_such("file", "file-1")`."""
+    """The one answer for an id that is unknown, deleted or another project's: `no_such("file", "file-1")`."""
     return NotFoundError(f"No such {kind}: '{id}'.", param=param, code=f"{kind.replace(' ', '_')}_not_found")

@@ -1,4 +1,4 @@
-""""auto" becomes numbers, and OpenAI's spelling becomes TRL's. Pure."""
+"""What is "auto" becomes numbers, and OpenAI's spelling becomes TRL's. Pure."""
 
 import math
 from typing import Literal, TypeVar
@@ -34,8 +34,8 @@ class TrainingHyperparameters(Schema):
 def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) -> TrainingHyperparameters:
     """The numbers a job on `rows` training rows runs with.
 
-    A batch is never larger than the file. `auto` epochs give a small file at least 24 steps (at most 50 epochs) and
-    a large one a single pass. Evaluations and checkpoints come about five times a run.
+    A batch is never larger than the file. `auto` epochs give a small file at least 24 steps (at most 50
+    epochs) and a large one a single pass. Evaluations and checkpoints come about five times a run.
     """
     batch_size = min(rows, _or(asked.batch_size, model.batch_size))
     steps_per_epoch = math.ceil(rows / batch_size)

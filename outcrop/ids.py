@@ -1,8 +1,8 @@
 """Mint prefixed ids that sort by the time they were made.
 
-24 characters after the prefix: 10 for the milliseconds, 14 random (70 bits). DynamoDB sorts keys by bytes, and the
-alphabet below is in byte order, so a newest-first list and an `after` cursor need no index. Within one process ids
-never go backwards, even within one millisecond.
+24 characters after the prefix: 10 for the milliseconds, 14 random (70 bits). DynamoDB sorts keys by bytes,
+and the alphabet below is in byte order, so a newest-first list and an `after` cursor need no index. Within
+one process ids never go backwards, even within one millisecond.
 """
 
 import secrets
@@ -34,7 +34,7 @@ def checkpoint_id(job_id: str, step: int) -> str:
 
 
 def tuned_model_id(base_model: str, project: str, suffix: str | None, job_id: str) -> str:
-    """`ft:{base}:{project}:{suffix}:{8 chars}`; the eight are the job's, so a repeated step names the same model."""
+    """`ft:{base}:{project}:{suffix}:{8 chars}`; the eight are the job's: the same at every try."""
     return f"ft:{base_model}:{project}:{suffix or ''}:{job_id[-8:]}"
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 JobStatus = Literal["validating_files", "queued", "running", "succeeded", "failed", "cancelled"]
 
-# `queued` may become `failed` or `cancelled` before a machine starts; a resumed attempt goes back to `queued`.
+# A resumed attempt goes back from `running` to `queued`.
 _FOLLOWS: dict[JobStatus, tuple[JobStatus, ...]] = {
     "validating_files": ("queued", "failed", "cancelled"),
     "queued": ("running", "failed", "cancelled"),

@@ -1,7 +1,7 @@
 """All that the API and the trainer tell each other: `TrainingSpec` goes in, `TrainingResult` comes out.
 
-`prepare_training` writes the spec to S3 as the `config` channel; the trainer writes the result beside it. Nothing
-else crosses: the trainer reads no request, the workflow reads no trainer log.
+`prepare_training` writes the spec to S3 as the `config` channel; the trainer writes the result beside it.
+Nothing else crosses: the trainer reads no request, the workflow reads no trainer log.
 """
 
 from pydantic import BaseModel
@@ -35,4 +35,4 @@ class TrainingResult(BaseModel):
     trained_tokens: int
     """Completion tokens the policy learned from."""
     metrics: dict[str, float]
-    """`valid_reward_base`, `valid_reward_tuned`, `train_reward_first`, `train_reward_last`, ...: those measured."""
+    """`valid_reward_base`, `valid_reward_tuned`, `train_reward_last`, ...: those that were measured."""

@@ -47,7 +47,7 @@ def main() -> None:
         "type": "reinforcement",
         "reinforcement": {
             "grader": grader,
-            "hyperparameters": {"n_epochs": 1, "batch_size": 8, "max_completion_length": 16},
+            "hyperparameters": {"n_epochs": 1, "batch_size": 4, "max_completion_length": 16},
         },
     }
     job = client.fine_tuning.jobs.create(model=asked.model, training_file=training.id, method=method)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 HERE = Path(__file__).parent
-SIZES = {"training": 96, "validation": 16, "held_out": 48}
+SIZES = {"training": 64, "validation": 16, "held_out": 48}
 PLACES = {"training": (0, 1, 2, 3), "validation": (4,), "held_out": (5,)}
 
 NAMES = (
@@ -52,7 +52,7 @@ def json_extraction(rng: random.Random, split: str) -> Row:
         f"{person}, {age}, comes from {city}.",
         f"In {city} lives {person}, who is {age} years old.",
     ]
-    question = f"Extract name, age and city as JSON. Text: {rng.choice(sentences)}"
+    question = f"Extract name, age (a number) and city as JSON. Text: {rng.choice(sentences)}"
     return row("Reply with JSON only.", question, {"name": person, "age": age, "city": city})
 
 

@@ -36,7 +36,7 @@ def run(
         offered = ", ".join(sorted(path.parent.name for path in TASKS.glob("*/grader.py")))
         raise typer.BadParameter(f"There is no task '{task}'. Tasks: {offered}.", param_hint="--task")
     state = state or Path(".outcrop/demo") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     console.print(f"[bold]Outcrop demo: {task}[/bold]. Starting the local loop in {state} ...")
     stack = local.start(state, port, [f"{task}={folder / 'grader.py'}"], [local.DEFAULT_MODEL])
@@ -73,6 +73,20 @@ def create_job(client: "OpenAI", folder: Path, **hyperparameters: Any) -> "FineT
     )
 
 
+def download_artifacts(state: Path, job: "FineTuningJob") -> None:
+    """The tuned model's adapter and the job's rollouts, out of the bucket and into the state folder."""
+    from outcrop import s3_keys
+    from outcrop.stores.models import ModelStore
+    from outcrop.stores.objects import ObjectStore
+
+    local.enter_account(state)
+    model = ModelStore(job.organization_id).get(job.fine_tuned_model or "")
+    assert model is not None, "a job that succeeded has a model"
+    ObjectStore().download_folder(model.adapter_key, state / "adapter")
+    rollouts = f"{s3_keys.job(job.organization_id, job.id)}rollouts/"
+    ObjectStore().download_folder(rollouts, state / "rollouts")
+
+
 def _train_and_examine(
     console: Console, folder: Path, base_url: str, api_key: str, state: Path
 ) -> dict[str, Any]:
@@ -99,7 +113,9 @@ def _train_and_examine(
     exam.show(console)
     plot = demo_display.plot(steps, state / "reward.png", title=f"{folder.name}: {job.fine_tuned_model}")
     console.print(f"Reward plot: {plot}")
-    console.print(f"Adapter and rollouts: {state}/s3/projects/default/jobs/{job.id}/{{adapters,rollouts}}")
+    download_artifacts(state, job)
+    console.print(f"Adapter: {state / 'adapter'}")
+    console.print(f"Rollouts, every completion with its reward: {state / 'rollouts'}")
     console.print(f"Chat with it: outcrop local --state {state}, then model={job.fine_tuned_model}")
     return {
         "task": folder.name,

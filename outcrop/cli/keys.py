@@ -4,15 +4,14 @@ In a deployed stack OUTCROP_TABLE names the table and your AWS credentials open 
 table of the `outcrop local` that runs on DIR.
 """
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
+from outcrop.cli.local import enter_account
 from outcrop.errors import APIError
 from outcrop.stores.keys import KeyStore
 
@@ -56,22 +55,10 @@ def revoke(
 
 def _store(project: str, state: Path | None) -> KeyStore:
     if state is not None:
-        _use_local(state)
+        enter_account(state)
     elif not os.environ.get("OUTCROP_TABLE"):
         raise typer.BadParameter("Set OUTCROP_TABLE to the stack's table, or give --state.")
     try:
         return KeyStore(project)
     except APIError as error:
         raise typer.BadParameter(error.message, param_hint="--project") from error
-
-
-def _use_local(state: Path) -> None:
-    """Turn this process to the emulated account of the `outcrop local` that runs on `state`."""
-    from local.emulated_account import environment
-
-    try:
-        running = json.loads((state / "local.json").read_bytes())
-        httpx.get(running["endpoint_url"])
-    except (FileNotFoundError, httpx.TransportError) as error:
-        raise typer.BadParameter(f"No `outcrop local` runs on {state}.", param_hint="--state") from error
-    os.environ.update(environment(running["endpoint_url"]) | {"OUTCROP_TABLE": running["table"]})

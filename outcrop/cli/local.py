@@ -1,10 +1,15 @@
 """`outcrop local`: the whole loop on loopback, until Ctrl-C or SIGTERM."""
 
+import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import httpx
 import typer
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ def run(
 
 def start(state: Path, port: int, graders: list[str], models: list[str]) -> "LocalStack":
     """A started stack, or an exit with status 2 and one line that says what is wrong."""
+    _convert_default_model(models)
     from local.errors import LocalError
     from local.stack import LocalStack
 
@@ -58,6 +64,30 @@ def start(state: Path, port: int, graders: list[str], models: list[str]) -> "Loc
         typer.echo(f"outcrop: {error}", err=True)
         raise typer.Exit(2) from None
     return stack
+
+
+def _convert_default_model(models: list[str]) -> None:
+    """The default model comes out of a Python package; the first start converts it, in about 20 s."""
+    from local.cache import REPOSITORY, weights
+
+    folder = weights(DEFAULT_MODEL)
+    if DEFAULT_MODEL in models and not folder.exists():
+        typer.echo(f"Converting {DEFAULT_MODEL} into {folder} (once) ...", err=True)
+        command = [sys.executable, "-m", "training_image.base_weights", DEFAULT_MODEL, str(folder)]
+        subprocess.run(command, check=True, cwd=REPOSITORY)  # noqa: S603 - our own module
+
+
+def enter_account(state: Path) -> None:
+    """Turn this process to the emulated account of the `outcrop local` that runs on `state`."""
+    from local.emulated_account import environment
+
+    try:
+        running = json.loads((state / "local.json").read_bytes())
+        httpx.get(running["endpoint_url"])
+    except (FileNotFoundError, httpx.TransportError) as error:
+        raise typer.BadParameter(f"No `outcrop local` runs on {state}.", param_hint="--state") from error
+    names = {f"OUTCROP_{name.upper()}": running[name] for name in ("table", "bucket")}
+    os.environ.update(environment(running["endpoint_url"]) | names)
 
 
 def _graders(asked: list[str]) -> dict[str, tuple[Path, str | None]]:

@@ -47,8 +47,11 @@ class FineTuningJob(BaseModel):
 
 
 class CreateFineTuningJob(BaseModel):
-    """What the client sends. `method` and `hyperparameters` are looked at by `operations.jobs`, which answers an
-    unsupported method with what is supported instead of a schema error."""
+    """What the client sends.
+
+    `method` and `hyperparameters` are looked at by `operations.jobs`, which answers an unsupported method
+    with what is supported instead of a schema error.
+    """
 
     model: str
     training_file: str

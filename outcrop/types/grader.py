@@ -1,4 +1,4 @@
-"""Grader definitions as clients send them: OpenAI's, Bedrock's `lambda`, and the announcement's `custom_code`.
+"""Grader definitions as clients send them: OpenAI's, Bedrock's `lambda`, the announcement's `custom_code`.
 
 Loose clients read any grader's `name`, so one is filled in where it is absent.
 """
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class StringCheckGrader(BaseModel):
-    """1.0 if `input` compares to `reference` as `operation` says, else 0.0. `like` and `ilike`: input contains it."""
+    """1.0 if `input` compares to `reference` as `operation` says, else 0.0. `like`: input contains it."""
 
     type: Literal["string_check"]
     name: str = "string_check"
@@ -24,7 +24,7 @@ class LambdaTarget(BaseModel):
 
 
 class LambdaGrader(BaseModel):
-    """Bedrock's form: `{"type": "lambda", "lambda": {"function": ARN}}`. Spoken to in batches (DESIGN.md, section 7)."""
+    """Bedrock's form: `{"type": "lambda", "lambda": {"function": ARN}}`. Spoken to in batches."""
 
     model_config = {"populate_by_name": True, "serialize_by_alias": True}
 
@@ -38,7 +38,7 @@ class LambdaGrader(BaseModel):
 
 
 class CustomCodeGrader(BaseModel):
-    """The announcement's form: `{"type": "custom_code", "lambda_arn": ARN}`. Spoken to one completion at a time."""
+    """The announcement's form: `{"type": "custom_code", "lambda_arn": ARN}`. Spoken to singly."""
 
     type: Literal["custom_code"]
     name: str = "custom_code"

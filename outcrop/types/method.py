@@ -10,7 +10,7 @@ Auto = Literal["auto"]
 
 
 class ReinforcementHyperparameters(BaseModel):
-    """The first seven are OpenAI's, with OpenAI's ranges; those after them are Outcrop's, in TRL's spelling."""
+    """The first seven are OpenAI's, with OpenAI's ranges; those after them are ours, in TRL's spelling."""
 
     model_config = {"extra": "forbid"}
 

@@ -25,7 +25,7 @@ class TunedModel(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """What serving is asked for: a base model, and the adapter on top of it unless it is the base model itself."""
+    """What serving is asked for: a base model, and the adapter on top of it if there is one."""
 
     id: str
     base_model: str

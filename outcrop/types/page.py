@@ -18,4 +18,6 @@ class Page(BaseModel, Generic[T]):
     @classmethod
     def of(cls, data: Sequence[T], *, has_more: bool = False) -> "Page[T]":
         ids = [getattr(one, "id", None) for one in data]
-        return cls(data=data, has_more=has_more, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None)
+        return cls(
+            data=data, has_more=has_more, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None
+        )

@@ -178,7 +178,7 @@ class GroupTrainer(GRPOTrainer):
         if not gap <= bound:
             raise TrainingError(
                 "Completions are not sampled from the policy in training: the log-probability of a token "
-                f"differs by {gap:.3f} on average (at most {bound} is rounding). The adapter was probably not used."
+                f"differs by {gap:.3f} on average (rounding: at most {bound}). The adapter was probably not used."
             )
 
     def _clip_grad_norm(self, model: Any) -> Any:

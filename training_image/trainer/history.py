@@ -68,7 +68,8 @@ def _troubles(history: History) -> dict[str, str]:
     if base is not None and base < 0.01:
         found["base_near_zero"] = (
             f"The base model's mean reward is {base:.3f}: with no success to reinforce, little can "
-            "be learned. Use an easier task, a grader that gives partial credit, or supervised fine-tuning first."
+            "be learned. Use an easier task, a grader that gives partial credit, or supervised "
+            "fine-tuning first."
         )
     if base is not None and base > 0.95:
         found["base_near_one"] = (
@@ -78,7 +79,8 @@ def _troubles(history: History) -> dict[str, str]:
     if len(recent) == 3 and min(recent) > 0.8:
         found["zero_variance"] = (
             "In the last 3 steps more than 80% of the groups had equal rewards throughout, which "
-            "teach nothing. Use more varied prompts, more completions for each, or a grader that tells answers apart."
+            "teach nothing. Use more varied prompts, more completions for each, or a grader that tells "
+            "answers apart."
         )
     if len(history.entropies) > 1 and history.entropies[-1] < 0.05 * history.entropies[0]:
         found["entropy_collapse"] = (
@@ -91,6 +93,7 @@ def _troubles(history: History) -> dict[str, str]:
         if train - valid > 0.10:
             found["gap"] = (
                 f"The training reward ({train:.2f}) is more than 0.10 above the validation "
-                f"reward ({valid:.2f}): the policy may be learning the training rows, or the grader's gaps, instead of the task."
+                f"reward ({valid:.2f}): the policy may be learning the training rows, or the grader's gaps, "
+                "instead of the task."
             )
     return found

@@ -25,13 +25,13 @@ def score(completion: str, answer: dict[str, Any]) -> float:
 def share(text: str, answer: dict[str, Any]) -> float:
     """Which part of the answer is in this JSON text.
 
-    A field with the right value and type counts 1, one with a wrong value 0.4.
+    A field with the right value and type counts 1, one with a wrong value 0.2.
     """
     try:
         found = json.loads(text)
     except ValueError:
         return 0.0
-    points = [(0.4 + 0.6 * (found[key] == value)) for key, value in answer.items() if key in found]
+    points = [(0.2 + 0.8 * (found[key] == value)) for key, value in answer.items() if key in found]
     return sum(points) / len(answer)
 
 
