@@ -24,7 +24,7 @@ EVAL_INTERVAL = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="json_extraction")
     parser.add_argument("--target", type=float, default=0.8, help="validation reward to reach")
     asked = parser.parse_args()

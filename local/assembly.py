@@ -2,6 +2,7 @@
 the same.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from local.cache import REPOSITORY, cache_folder
 from local.errors import LocalError
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
 # The trainer's code runs from the working tree; the name stands for the image that AWS would pull.
 _TRAINING_IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:local"
 
 
-def synthesize(models: Sequence[str], cache: Path) -> Path:
+def synthesize(models: Sequence[str]) -> Path:
     """The folder of the cloud assembly of a deployment that offers these models. Raises: LocalError."""
     context = json.dumps(
         {
@@ -28,15 +29,22 @@ def synthesize(models: Sequence[str], cache: Path) -> Path:
             "aws:cdk:bundling-stacks": [],  # functions run from source: no layer is built
         }
     )
+    cache = cache_folder()
     folder = cache / f"assembly-{_fingerprint(context)}"
-    if folder.exists():
-        return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".assembly-") as unfinished:
+    with (cache / "assembly.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever asks second finds it made
+        if not folder.exists():
+            _synthesize(context, folder)
+    return folder
+
+
+def _synthesize(context: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".assembly-") as unfinished:
         output = Path(unfinished) / "cdk.out"
         done = subprocess.run(
             [sys.executable, "app.py"],
-            cwd=_REPOSITORY,
+            cwd=REPOSITORY,
             env=os.environ | {"CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": context},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -46,7 +54,6 @@ def synthesize(models: Sequence[str], cache: Path) -> Path:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"The CDK app cannot be synthesized (python app.py): {reason}")
         output.rename(folder)
-    return folder
 
 
 def templates(assembly: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -64,8 +71,8 @@ def templates(assembly: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _fingerprint(context: str) -> str:
     """Of everything that the templates are made from; the functions' sources are only copied."""
     digest = hashlib.sha256(context.encode())
-    sources = [_REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "uv.lock")]
-    for path in sorted([*sources, *(_REPOSITORY / "stacks").rglob("*.py")]):
-        digest.update(path.relative_to(_REPOSITORY).as_posix().encode())
+    sources = [REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "uv.lock")]
+    for path in sorted([*sources, *(REPOSITORY / "stacks").rglob("*.py")]):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

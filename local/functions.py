@@ -9,12 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.cache import REPOSITORY
 from local.emulated_account import environment as account_environment
 from local.errors import LocalError
 from local.function_pool import Code, Pool, StartError
 from local.runtime_api import RuntimeApi
-
-_REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class Functions:
@@ -29,7 +28,7 @@ class Functions:
         self, name: str, handler: str, environment: Mapping[str, str], timeout_seconds: float
     ) -> None:
         """A function of this repository: `handler` is `package.module.function`."""
-        code = Code(handler, _REPOSITORY, watched=None)
+        code = Code(handler, REPOSITORY, watched=None)
         self._pools[name] = self._pool(name, code, environment, timeout_seconds)
 
     def register_grader(

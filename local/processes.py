@@ -11,9 +11,9 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from local.cache import REPOSITORY
 from local.errors import LocalError
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
 _STOP_SECONDS = 5.0
 
 
@@ -25,8 +25,8 @@ class TetheredProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
                 [*tether, *command],
-                cwd=_REPOSITORY,
-                env={**environment, "PYTHONPATH": str(_REPOSITORY)},
+                cwd=REPOSITORY,
+                env={**environment, "PYTHONPATH": str(REPOSITORY)},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

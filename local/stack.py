@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from local import assembly
-from local.cache import cache, weights
+from local.cache import cache_folder, weights
 from local.emulated_account import environment
 from local.errors import LocalError
 from local.functions import Functions
@@ -82,7 +82,7 @@ class LocalStack:
             functions.register_grader(name, path, function)
         self._check_weights()
 
-        synthesis = threads.submit(assembly.synthesize, self._models, cache())
+        synthesis = threads.submit(assembly.synthesize, self._models)
         emulator, state = self._start_emulator(emulator_port, functions)
         deployed = emulator.deploy(synthesis.result())
         state.restore()
@@ -131,7 +131,7 @@ class LocalStack:
         """
         port = free_port()
         base = environment(self.endpoint_url)
-        models = ["--models-dir", str(cache() / "models")]
+        models = ["--models-dir", str(cache_folder() / "models")]
         self._run("inference-server", ["-m", "local.inference_server", "--port", str(port), *models], base)
         serving = {"OUTCROP_SERVING_URL": f"http://127.0.0.1:{port}/v1"}
         streams: dict[str, str] = {}

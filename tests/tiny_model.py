@@ -9,12 +9,15 @@ sampled).
 """
 
 import argparse
+import fcntl
 import random
 import string
 import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
+
+from local.cache import weights
 
 CAPITALS = {
     "france": "paris",
@@ -63,6 +66,17 @@ def rows(*, held_out: bool) -> list[dict[str, object]]:
         for question, city in _questions()
         if _is_held_out(question) == held_out
     ]
+
+
+def ensure() -> Path:
+    """The model's folder in the cache; the first call on a machine trains it, whichever process makes it."""
+    folder = weights("tiny-caps")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "tiny-caps.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            build(folder)
+    return folder
 
 
 def build(out: Path) -> None:

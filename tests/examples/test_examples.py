@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.stack import LocalStack
-from tests.tiny_model import ensure
+from tests import tiny_model
 
 ROOT = Path(__file__).parents[2]
 REWARD = ROOT / "examples" / "five_steps" / "reward.py"
@@ -17,7 +17,7 @@ REWARD = ROOT / "examples" / "five_steps" / "reward.py"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    ensure()
+    tiny_model.ensure()
     stack = LocalStack(tmp_path_factory.mktemp("state"), 0, {"date-reward": (REWARD, None)}, ["tiny-caps"])
     stack.start()
     yield stack

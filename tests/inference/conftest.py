@@ -1,7 +1,6 @@
 """The inference function and the local inference server, both real, on loopback; the SDK in front of them."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,11 +31,7 @@ ADAPTER_KEY = "projects/acme/jobs/ftjob-1/adapters/step-000005/"
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """The cached base models, `tiny-caps` among them."""
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("OUTCROP_CACHE", root / ".outcrop")) / "models"
-    if not (folder / "tiny-caps").exists():
-        tiny_model.build(folder / "tiny-caps")
-    return folder
+    return tiny_model.ensure().parent
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """`outcrop local` as a person uses it: the command, and the plain SDK against it."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -86,9 +85,7 @@ def until(condition: Callable[[], Any], *, seconds: float = 300) -> None:
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """And the base weights, which the first run on a machine trains in a minute."""
-    weights = Path(os.environ.get("OUTCROP_CACHE", REPOSITORY / ".outcrop")) / "models" / "tiny-caps"
-    if not weights.exists():
-        tiny_model.build(weights)
+    tiny_model.ensure()
     path = tmp_path_factory.mktemp("graders") / "capitals.py"
     path.write_text(GRADER)
     return path

@@ -1,7 +1,5 @@
 """The app, synthesized once and kept in the cache, as templates."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,5 +12,4 @@ Templates = dict[str, dict[str, Any]]
 @pytest.fixture(scope="session")
 def templates() -> Templates:
     """Template by name of the stack."""
-    cache = Path(os.environ.get("OUTCROP_CACHE", ".outcrop"))
-    return dict(assembly.templates(assembly.synthesize(["tiny-caps"], cache)))
+    return dict(assembly.templates(assembly.synthesize(["tiny-caps"])))

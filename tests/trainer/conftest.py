@@ -91,12 +91,8 @@ MakeRun = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def tiny_caps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tiny model, out of the cache if it was built before."""
-    cache = Path(os.environ.get("OUTCROP_CACHE", ".outcrop")).resolve() / "models/tiny-caps"
-    if not cache.exists():
-        tiny_model.build(cache)
-    return cache
+def tiny_caps() -> Path:
+    return tiny_model.ensure()
 
 
 @pytest.fixture

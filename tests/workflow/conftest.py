@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -22,7 +21,6 @@ from tests.account import Account
 from tests.in_process import a_context
 from tests.workflow.training import ScriptedTrainingJobs
 
-_CACHE = Path(os.environ.get("OUTCROP_CACHE", ".outcrop"))
 _ROLE = "arn:aws:iam::123456789012:role/training"
 _EMPTY_ZIP = b"PK\x05\x06" + b"\0" * 18
 _SECONDS = 30
@@ -79,7 +77,7 @@ class Workflow:
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
     """OutcropWorkflow, synthesized."""
-    stacks = dict(assembly.templates(assembly.synthesize(["tiny-caps"], _CACHE)))
+    stacks = dict(assembly.templates(assembly.synthesize(["tiny-caps"])))
     return stacks["OutcropWorkflow"]
 
 

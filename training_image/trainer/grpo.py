@@ -177,8 +177,8 @@ class GroupTrainer(GRPOTrainer):
         bound = SAMPLER_GAP.get(self.model.dtype, max(SAMPLER_GAP.values()))
         if not gap <= bound:
             raise TrainingError(
-                "Completions are not sampled from the policy in training: the log-probability of a token "
-                f"differs by {gap:.3f} on average (rounding: at most {bound}). The adapter was probably not used."
+                "Completions are not sampled from the policy in training: the log-probability of a "
+                f"token differs by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"
             )
 
     def _clip_grad_norm(self, model: Any) -> Any:
