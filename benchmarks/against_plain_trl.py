@@ -7,6 +7,7 @@ json_extraction --target 0.8
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -73,9 +74,9 @@ def _watch(client: OpenAI, job_id: str, target: float) -> dict[str, Any]:
 
 def plain_trl(task: str, target: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.plain_trl", "--task", task, "--target", str(target)]
-    run = subprocess.run(  # noqa: S603 - our own module
-        [*command, "--eval-interval", str(EVAL_INTERVAL)], check=True, stdout=subprocess.PIPE, text=True
-    )
+    command += ["--eval-interval", str(EVAL_INTERVAL)]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}  # as local training jobs have it
+    run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     return json.loads(run.stdout.splitlines()[-1])
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 HERE = Path(__file__).parent
-SIZES = {"training": 64, "validation": 16, "held_out": 48}
+SIZES = {"training": 60, "validation": 16, "held_out": 48}
 PLACES = {"training": (0, 1, 2, 3), "validation": (4,), "held_out": (5,)}
 
 NAMES = (

@@ -13,12 +13,13 @@ POLL_SECONDS = 1.0
 
 
 def follow(client: OpenAI, job_id: str, console: Console) -> tuple[FineTuningJob, list[dict[str, Any]]]:
-    """Print a job's events until it ends; return it with the data of its metrics events, oldest first.
+    """Print a job's events until it ends; return it with all that they measured, the base model first.
 
     On a terminal the steps are one live line; elsewhere each step is a line of its own.
     """
     seen: set[str] = set()
     steps: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
     with Progress(
         TextColumn("step"),
         MofNCompleteColumn(),
@@ -34,10 +35,12 @@ def follow(client: OpenAI, job_id: str, console: Console) -> tuple[FineTuningJob
         while True:
             job = client.fine_tuning.jobs.retrieve(job_id)
             for event in _new_events(client, job_id, seen):
-                if event.type != "metrics" or not isinstance(event.data, dict):
+                data = event.data if isinstance(event.data, dict) else {}
+                if "full_valid_mean_reward" in data or event.type == "metrics":
+                    measured.append(data)
+                if event.type != "metrics":
                     console.print(f"  [{event.level}] {event.message}", markup=False)
                     continue
-                data = event.data
                 steps.append(data)
                 left = _duration(_seconds_left(steps))
                 reward = _reward(data)
@@ -50,7 +53,7 @@ def follow(client: OpenAI, job_id: str, console: Console) -> tuple[FineTuningJob
                         f"  step {data['step']}/{data['total_steps']}  reward {reward}  {left} left"
                     )
             if job.status in ("succeeded", "failed", "cancelled"):
-                return job, steps
+                return job, measured
             time.sleep(POLL_SECONDS)
 
 

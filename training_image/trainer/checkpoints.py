@@ -13,7 +13,7 @@ from pathlib import Path
 
 MANIFEST = "manifest.json"
 _KEPT = 2
-_UNFINISHED = "unfinished-"
+_UNFINISHED = "tmp-"
 
 
 def save(root: Path, step: int, write: Callable[[Path], None]) -> Path:

@@ -63,7 +63,9 @@ class Reporter(TrainerCallback):
         self.history.evaluations[step] = reward
         if step == 0:
             self._events.append(
-                "info", f"Base model: validation mean reward {reward:.3f} on {len(graded)} rows."
+                "info",
+                f"Base model: validation mean reward {reward:.3f} on {len(graded)} rows.",
+                data={"step": 0, "full_valid_mean_reward": reward},
             )
 
     def on_step_begin(
