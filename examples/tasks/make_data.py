@@ -1,8 +1,8 @@
 """Write the JSONL files of every task folder beside this script: `python examples/tasks/make_data.py`.
 
 Each task is a folder: training.jsonl, validation.jsonl, held_out.jsonl, grader.py, which scores a
-completion, and job.json, the hyperparameters. The splits share no name, city, domain, age or year, so a
-gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
+completion, and job.json, the hyperparameters. The splits share no name, city, product, age, quantity or
+year, so a gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
 """
 
 import json
@@ -27,9 +27,9 @@ CITIES = (
     "Paris London Rome Madrid Berlin Tokyo Oslo Cairo Lima Boston Dublin Vienna Athens Geneva Lisbon Munich "
     "Prague Sydney Toronto Warsaw Milan Seoul Chicago Denver"
 ).split()
-DOMAINS = (
-    "mail.com post.net work.org inbox.io acme.com hotel.net school.org garden.io river.com cloud.net "
-    "studio.org market.io"
+PRODUCTS = (
+    "apples pears lemons onions carrots eggs cups plates knives towels pens books chairs lamps candles bowls "
+    "oranges bananas tomatoes potatoes spoons forks pillows mirrors tables shirts shoes hats gloves coats"
 ).split()
 MONTHS = "January February March April May June July August September October November December".split()
 
@@ -69,24 +69,18 @@ def date_iso(rng: random.Random, split: str) -> Row:
     )
 
 
-def email_extraction(rng: random.Random, split: str) -> Row:
-    person = rng.choice(share(NAMES, split))
-    address = (
-        f"{person.lower()}{rng.choice(['', str(rng.randint(1, 99))])}@{rng.choice(share(DOMAINS, split))}"
-    )
+def order_json(rng: random.Random, split: str) -> Row:
+    product, quantity = rng.choice(share(PRODUCTS, split)), rng.choice(share(list(range(2, 100)), split))
     sentences = [
-        f"{person} can be reached at {address}.",
-        f"Please send the invoice to {address}, says {person}.",
-        f"The new address of {person} is {address}, the old one is closed.",
+        f"Please send me {quantity} {product}.",
+        f"We need {quantity} {product} by Friday.",
+        f"I would like to order {quantity} {product}, thanks.",
     ]
-    return row(
-        "Reply with the e-mail address only.",
-        f"Extract the e-mail address. Text: {rng.choice(sentences)}",
-        address,
-    )
+    question = f"Extract product and quantity (a number) as JSON. Order: {rng.choice(sentences)}"
+    return row("Reply with JSON only.", question, {"product": product, "quantity": quantity})
 
 
-TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, email_extraction]
+TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, order_json]
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
 """Why a run cannot go on, in words for the person whose job it is, and the file SageMaker reads them from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from outcrop.errors import APIError
 
@@ -24,6 +27,16 @@ def explain(error: BaseException) -> str:
         return str(error)[:_LONGEST]
     lines = str(error).strip().splitlines()
     return f"The trainer failed: {type(error).__name__}{': ' + lines[0] if lines else ''}"[:_LONGEST]
+
+
+@contextmanager
+def failed_writes_as_os_errors() -> Iterator[None]:
+    """A full disk is an OSError; safetensors and torch, which write in native code, make other errors of it."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        first_line = next(iter(str(error).splitlines()), "")
+        raise OSError(f"is the disk full? {type(error).__name__}: {first_line}") from error
 
 
 def write_failure(error: BaseException, ml_path: Path) -> None:

@@ -15,6 +15,7 @@ from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
 from outcrop.types.checkpoint import FineTuningJobCheckpoint
 from outcrop.types.model import TunedModel
+from training_image.trainer.errors import failed_writes_as_os_errors
 from training_image.trainer.rewards import Graded
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -33,7 +34,8 @@ class Publisher:
         """
         spec, key = self._spec, s3_keys.adapter(self._spec.project, self._spec.job_id, step)
         with tempfile.TemporaryDirectory() as folder:
-            save_adapter(model, Path(folder), spec.base_model)
+            with failed_writes_as_os_errors():
+                save_adapter(model, Path(folder), spec.base_model)
             self._objects.upload_folder(Path(folder), key)
         served = TunedModel(
             id=ids.checkpoint_model_id(spec.fine_tuned_model, step),

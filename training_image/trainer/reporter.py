@@ -14,7 +14,7 @@ from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
 from training_image.trainer import checkpoints
-from training_image.trainer.errors import TrainingError
+from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.grpo import GroupTrainer
 from training_image.trainer.history import History
@@ -123,25 +123,28 @@ class Reporter(TrainerCallback):
             )
 
     def save(self) -> None:
-        """Resume state on disk, and the adapter where it can be served. A full disk costs the checkpoint, not
-        the run.
+        """The adapter where it can be served, then the resume state, which says that it is there. A full disk
+        costs the checkpoint, not the run.
         """
         step = self.trainer.state.global_step
-        history = self.history
         try:
-            history.published.append(step)
+            model = self._publisher.checkpoint(self.trainer.model, step, self._checkpoint_metrics(step))
+            self.history.published.append(step)
+            self._events.append("info", f"Checkpoint created at step {step}: {model}", data={"step": step})
+        except OSError as error:
+            self._warn_of_full_disk("checkpoint", step, error)
+        try:
             checkpoints.save(self._checkpoint_folder, step, self._write_state)
         except OSError as error:
-            self._events.append(
-                "warn",
-                f"No resume state could be written at step {step}: {error.strerror or error}. "
-                "Training goes on.",
-            )
-        model = self._publisher.checkpoint(self.trainer.model, step, self._checkpoint_metrics(step))
-        self._events.append("info", f"Checkpoint created at step {step}: {model}", data={"step": step})
+            self._warn_of_full_disk("resume state", step, error)
 
     def finish(self, folder: Path) -> None:
-        """The best adapter to `folder`, and the result, which makes the run a success."""
+        """The best adapter to `folder`, and the result, which makes the run a success.
+
+        Raises: TrainingError if none could be saved.
+        """
+        if not self.history.published:
+            raise TrainingError("No checkpoint could be written during the whole training: is the disk full?")
         step = self.history.best_step()
         self._publisher.fetch_adapter(step, folder)
         metrics = self.history.metrics()
@@ -176,8 +179,13 @@ class Reporter(TrainerCallback):
             return False
         return not self._is_told_to_stop()
 
+    def _warn_of_full_disk(self, what: str, step: int, error: OSError) -> None:
+        reason = error.strerror or error
+        self._events.append("warn", f"No {what} could be written at step {step}: {reason}. Training goes on.")
+
     def _write_state(self, folder: Path) -> None:
-        self.trainer.write_state(folder)
+        with failed_writes_as_os_errors():
+            self.trainer.write_state(folder)
         (folder / HISTORY).write_text(json.dumps(self.history.to_json()))
 
     def _checkpoint_metrics(self, step: int) -> dict[str, float]:
