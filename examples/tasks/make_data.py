@@ -70,14 +70,15 @@ def date_iso(rng: random.Random, split: str) -> Row:
 
 
 def order_json(rng: random.Random, split: str) -> Row:
-    product, quantity = rng.choice(share(PRODUCTS, split)), rng.choice(share(list(range(2, 100)), split))
+    person, product = rng.choice(share(NAMES, split)), rng.choice(share(PRODUCTS, split))
+    quantity = rng.choice(share(list(range(2, 100)), split))
     sentences = [
-        f"Please send me {quantity} {product}.",
-        f"We need {quantity} {product} by Friday.",
-        f"I would like to order {quantity} {product}, thanks.",
+        f"{person} orders {quantity} {product}.",
+        f"{person} wants to buy {quantity} {product}.",
+        f"Please send {quantity} {product} to {person}.",
     ]
-    question = f"Extract product and quantity (a number) as JSON. Order: {rng.choice(sentences)}"
-    return row("Reply with JSON only.", question, {"product": product, "quantity": quantity})
+    question = f"Extract name, product and quantity (a number) as JSON. Text: {rng.choice(sentences)}"
+    return row("Reply with JSON only.", question, {"name": person, "product": product, "quantity": quantity})
 
 
 TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, order_json]

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import rest_api
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from local import routes
 from local.gateway import Gateway
 from local.processes import ServerThread, listen
+from tests.local import rest_api
 
 Handler = Callable[[dict[str, Any]], Any]
 BEARER = {"Authorization": "Bearer sk-right"}

@@ -1,6 +1,8 @@
 """What keeps the local loop from starting is said before anything slow, and nothing is left running."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from local.errors import LocalError
 from local.processes import listen
 from local.stack import LocalStack
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +70,32 @@ def test_a_failed_start_frees_the_port(tmp_path: Path) -> None:
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
+
+
+def outcrop_local(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    program = "from outcrop.cli.main import app; app()"
+    command = [sys.executable, "-c", program, "local", "--model", "tiny-caps", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_says_a_port_in_use_in_one_line(tmp_path: Path) -> None:
+    with listen(0) as taken:
+        port = taken.getsockname()[1]
+
+        ended = outcrop_local("--port", str(port), "--state", str(tmp_path / "state"))
+
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"outcrop: Port {port} cannot be used: Address already in use.")
+
+
+def test_the_command_says_in_one_line_why_a_grader_does_not_import(tmp_path: Path) -> None:
+    grader = tmp_path / "grader.py"
+    grader.write_text("import no_such_module")
+
+    ended = outcrop_local("--port", "0", "--state", str(tmp_path / "state"), "--grader", f"g={grader}")
+
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"outcrop: Grader g: {grader} does not import: ")
+    assert "no_such_module" in line

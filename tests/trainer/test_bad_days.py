@@ -1,4 +1,4 @@
-"""Whole runs of the trainer on bad days: graders that fail on some completions or on most, and a full disk."""
+"""Whole runs of the trainer on bad days: graders that fail on some completions or most, and a full disk."""
 
 import os
 import subprocess

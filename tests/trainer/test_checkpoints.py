@@ -64,7 +64,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_nothing_else(tmp_path: Pat
 
 
 def test_what_a_crash_left_unfinished_is_not_a_checkpoint(tmp_path: Path) -> None:
-    unfinished = tmp_path / "unfinished-000004"
+    unfinished = tmp_path / "tmp-000004"
     unfinished.mkdir()
     _write(unfinished)
 

@@ -31,7 +31,7 @@ def explain(error: BaseException) -> str:
 
 @contextmanager
 def failed_writes_as_os_errors() -> Iterator[None]:
-    """A full disk is an OSError; safetensors and torch, which write in native code, make other errors of it."""
+    """A full disk is an OSError; safetensors and torch, whose native code writes, make other errors of it."""
     try:
         yield
     except (SafetensorError, RuntimeError) as error:
