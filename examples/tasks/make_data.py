@@ -1,8 +1,8 @@
 """Write the JSONL files of every task folder beside this script: `python examples/tasks/make_data.py`.
 
 Each task is a folder: training.jsonl, validation.jsonl, held_out.jsonl, grader.py, which scores a
-completion, and job.json, the hyperparameters. The splits share no name, city, product, age, quantity or
-year, so a gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
+completion, and job.json, the hyperparameters. The splits share no name, city, age, year or minute, so a
+gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
 """
 
 import json
@@ -26,10 +26,6 @@ NAMES = (
 CITIES = (
     "Paris London Rome Madrid Berlin Tokyo Oslo Cairo Lima Boston Dublin Vienna Athens Geneva Lisbon Munich "
     "Prague Sydney Toronto Warsaw Milan Seoul Chicago Denver"
-).split()
-PRODUCTS = (
-    "apples pears lemons onions carrots eggs cups plates knives towels pens books chairs lamps candles bowls "
-    "oranges bananas tomatoes potatoes spoons forks pillows mirrors tables shirts shoes hats gloves coats"
 ).split()
 MONTHS = "January February March April May June July August September October November December".split()
 
@@ -69,19 +65,14 @@ def date_iso(rng: random.Random, split: str) -> Row:
     )
 
 
-def order_json(rng: random.Random, split: str) -> Row:
-    person, product = rng.choice(share(NAMES, split)), rng.choice(share(PRODUCTS, split))
-    quantity = rng.choice(share(list(range(2, 100)), split))
-    sentences = [
-        f"{person} orders {quantity} {product}.",
-        f"{person} wants to buy {quantity} {product}.",
-        f"Please send {quantity} {product} to {person}.",
-    ]
-    question = f"Extract name, product and quantity (a number) as JSON. Text: {rng.choice(sentences)}"
-    return row("Reply with JSON only.", question, {"name": person, "product": product, "quantity": quantity})
+def time_24h(rng: random.Random, split: str) -> Row:
+    hour, minute = rng.randint(1, 11), rng.choice(share(list(range(1, 60)), split))
+    half, written = rng.choice([("AM", "in the morning"), ("PM", "in the evening")]), f"{hour}:{minute:02d}"
+    question = f"Write as HH:MM on the 24-hour clock: {written} {rng.choice(half)}"
+    return row("Reply with the time only.", question, f"{hour + 12 * (half[0] == 'PM'):02d}:{minute:02d}")
 
 
-TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, order_json]
+TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, time_24h]
 
 
 def main() -> None:
