@@ -33,7 +33,8 @@ def main() -> None:
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     folder = TASKS / asked.task
     handler = grader_handler(folder / "grader.py")
@@ -44,9 +45,9 @@ def main() -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(weights(DEFAULT_MODEL), dtype=torch.float32)
     layers = model.config.num_hidden_layers
 
-    def reward(completions: list[Any], row: list[str], **_: Any) -> list[float]:
+    def reward(completions: list[Any], row: list[str], **_: Any) -> list[float | None]:
         texts = [completion[0]["content"] for completion in completions]
-        return score(handler, [json.loads(one) for one in row], texts)
+        return [*score(handler, [json.loads(one) for one in row], texts)]
 
     @torch.no_grad()
     def evaluate(policy: Any) -> float:
