@@ -75,7 +75,7 @@ def _watch(client: OpenAI, job_id: str, target: float) -> dict[str, Any]:
 def plain_trl(task: str, target: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.plain_trl", "--task", task, "--target", str(target)]
     command += ["--eval-interval", str(EVAL_INTERVAL)]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}  # as local training jobs have it
+    environment = {**os.environ, "GOMP_SPINCOUNT": "20000"}  # as local training jobs have it
     run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     return json.loads(run.stdout.splitlines()[-1])
 
