@@ -1,7 +1,7 @@
 """Write the JSONL files of every task folder beside this script: `python examples/tasks/make_data.py`.
 
 Each task is a folder: training.jsonl, validation.jsonl, held_out.jsonl, grader.py, which scores a
-completion, and job.json, the hyperparameters. The splits share no name, city, age, year or minute, so a
+completion, and job.json, the hyperparameters. The splits share no name, city, job, age or year, so a
 gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
 """
 
@@ -26,6 +26,10 @@ NAMES = (
 CITIES = (
     "Paris London Rome Madrid Berlin Tokyo Oslo Cairo Lima Boston Dublin Vienna Athens Geneva Lisbon Munich "
     "Prague Sydney Toronto Warsaw Milan Seoul Chicago Denver"
+).split()
+JOBS = (
+    "nurse teacher baker lawyer farmer pilot doctor driver painter singer cook writer dentist plumber waiter "
+    "barber tailor judge"
 ).split()
 MONTHS = "January February March April May June July August September October November December".split()
 
@@ -65,14 +69,19 @@ def date_iso(rng: random.Random, split: str) -> Row:
     )
 
 
-def time_24h(rng: random.Random, split: str) -> Row:
-    hour, minute = rng.randint(1, 11), rng.choice(share(list(range(1, 60)), split))
-    half, written = rng.choice([("AM", "in the morning"), ("PM", "in the evening")]), f"{hour}:{minute:02d}"
-    question = f"Write as HH:MM on the 24-hour clock: {written} {rng.choice(half)}"
-    return row("Reply with the time only.", question, f"{hour + 12 * (half[0] == 'PM'):02d}:{minute:02d}")
+def occupation_json(rng: random.Random, split: str) -> Row:
+    person, city = rng.choice(share(NAMES, split)), rng.choice(share(CITIES, split))
+    job = rng.choice(share(JOBS, split))
+    sentences = [
+        f"{person} works as a {job} and lives in {city}.",
+        f"{person}, {job}, comes from {city}.",
+        f"In {city} lives {person}, who is a {job}.",
+    ]
+    question = f"Extract name, job and city as JSON. Text: {rng.choice(sentences)}"
+    return row("Reply with JSON only.", question, {"name": person, "job": job, "city": city})
 
 
-TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, time_24h]
+TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, occupation_json]
 
 
 def main() -> None:
