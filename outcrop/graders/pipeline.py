@@ -131,8 +131,8 @@ def check(grader: Grader, *, param: str = GRADER_PARAM) -> None:
 
 def _reward(outcome: Outcome, seconds: float) -> Reward:
     if isinstance(outcome, GradingError):
-        return Reward(None, outcome.kind, outcome.message, outcome.metrics, seconds)
-    return Reward(outcome.reward, None, None, outcome.metrics, seconds)
+        return Reward(None, outcome.kind, outcome.message, outcome.metrics, seconds, outcome.tokens)
+    return Reward(outcome.reward, None, None, outcome.metrics, seconds, outcome.tokens, outcome.explanation)
 
 
 def _identity(completion: GradedCompletion) -> tuple[bytes, str]:

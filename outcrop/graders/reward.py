@@ -12,8 +12,13 @@ ErrorKind = Literal[
     "invalid_variable_error",
     "sample_parse_error",
     "formula_parse_error",
+    "model_grader_server_error",
+    "model_grader_refusal_error",
+    "model_grader_parse_error",
     "other_error",
-    # a grader that is a Lambda function
+    # a judge that has too much to do
+    "judge_throttled",
+    # a grader that is a program: a Lambda function, or Python in the sandbox
     "grader_not_found",
     "grader_access_denied",
     "grader_exception",
@@ -46,12 +51,32 @@ class GradedCompletion:
 
 
 @dataclass(frozen=True)
+class TokenUsage:
+    """Tokens that judging cost. `cached_tokens` are among the prompt's."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True)
 class Score:
     """What a grader said about one completion."""
 
     reward: float
     metrics: dict[str, float] = field(default_factory=dict)
     """Numbers beside it: the sub-rewards of a `multi` grader, a Lambda function's `metrics_list`."""
+    tokens: dict[str, TokenUsage] = field(default_factory=dict)
+    """What it cost, by judge model."""
+    explanation: str | None = None
+    """Why, in the grader's own words: a judge's steps."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +91,32 @@ class Reward:
     message: str | None
     metrics: dict[str, float]
     latency_seconds: float
+    tokens: dict[str, TokenUsage] = field(default_factory=dict)
+    explanation: str | None = None
 
 
 class GradingError(Exception):
     """Why a completion gets no reward. The message is for the person who wrote the grader.
 
     `field` is the field of the grader's definition that is at fault, if one is; `metrics` is what was found
-    out before the failure.
+    out before the failure, `tokens` what that cost.
     """
 
     def __init__(
-        self, kind: ErrorKind, message: str, *, field: str = "", metrics: Mapping[str, float] | None = None
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        field: str = "",
+        metrics: Mapping[str, float] | None = None,
+        tokens: Mapping[str, TokenUsage] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.message = message
         self.field = field
         self.metrics = dict(metrics or {})
+        self.tokens = dict(tokens or {})
 
     def below(self, field: str) -> "GradingError":
         """The same error of a part, as an error of the whole that has the part at `field`."""
