@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import httpx
 import typer
 
 if TYPE_CHECKING:
+    from local.judges import Judges
     from local.stack import LocalStack
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -32,12 +34,19 @@ def run(
     model: Annotated[
         list[str] | None, typer.Option(help="Base model to offer. Repeatable.", show_default=DEFAULT_MODEL)
     ] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=MODEL or NAME=URL#MODEL: the model that graders mean by NAME, one of this loop or of "
+            "an OpenAI-compatible server, whose key is in OUTCROP_JUDGE_API_KEY. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Start the whole loop on this machine and stay."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    stack = start(state, port, grader or [], model or [DEFAULT_MODEL])
+    stack = start(state, port, grader or [], model or [DEFAULT_MODEL], judge or [])
     try:
         if not stopped.is_set():
             typer.echo(f"OPENAI_BASE_URL={stack.base_url}")
@@ -52,14 +61,18 @@ def run(
         stack.stop()
 
 
-def start(state: Path, port: int, graders: list[str], models: list[str]) -> "LocalStack":
+def start(
+    state: Path, port: int, graders: list[str], models: list[str], judges: Sequence[str] = ()
+) -> "LocalStack":
     """A started stack, or an exit with status 2 and one line that says what is wrong."""
     _convert_default_model(models)
     from local.errors import LocalError
     from local.stack import LocalStack
 
     try:
-        stack = LocalStack(state=state, port=port, graders=_graders(graders), models=models)
+        stack = LocalStack(
+            state=state, port=port, graders=_graders(graders), models=models, judges=_judges(judges)
+        )
         stack.start()
     except LocalError as error:
         typer.echo(f"outcrop: {error}", err=True)
@@ -101,3 +114,16 @@ def _graders(asked: list[str]) -> dict[str, tuple[Path, str | None]]:
             raise typer.BadParameter(f"'{one}' is not NAME=PATH.py[:FUNCTION].", param_hint="--grader")
         graders[name] = (Path(path), function or None)
     return graders
+
+
+def _judges(asked: Sequence[str]) -> "Judges":
+    """`NAME=MODEL` or `NAME=URL#MODEL`, by name."""
+    from local.judges import Judges
+
+    targets: dict[str, str] = {}
+    for one in asked:
+        name, _, target = one.partition("=")
+        if not (name and target):
+            raise typer.BadParameter(f"'{one}' is not NAME=MODEL or NAME=URL#MODEL.", param_hint="--judge")
+        targets[name] = target
+    return Judges(targets, os.environ.get("OUTCROP_JUDGE_API_KEY", ""))

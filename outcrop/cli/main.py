@@ -2,7 +2,7 @@
 
 import typer
 
-from outcrop.cli import demo, keys, local
+from outcrop.cli import demo, graders, keys, local
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,3 +13,4 @@ app = typer.Typer(
 app.command("local")(local.run)
 app.command("demo")(demo.run)
 app.add_typer(keys.app, name="keys")
+app.add_typer(graders.app, name="graders")
