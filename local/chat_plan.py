@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from local.answer_reader import AnswerReader
 from local.base_model import BaseModel
-from local.chat_prompt import ChatPrompt
 from local.sampling_options import completion_room, sampling
 from local.tool_grammar import tool_grammar
 from outcrop.errors import APIError
 from outcrop.types.chat import AllowedToolsChoice, ChatRequest, NamedTool, Tool
+from training_image.answer_reader import AnswerReader
+from training_image.chat_prompt import ChatPrompt
 from training_image.grammars import GrammarError, Thought, grammar, response_format_rule
 from training_image.sampling import Sampling
 

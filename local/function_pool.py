@@ -28,14 +28,15 @@ class Code:
     root: Path
     """On the import path, and the working directory, as /var/task is."""
     watched: Path | None
-    """A file whose folder's modules are looked at before each event; children that started with others are
-    replaced.
+    """A file whose folder's modules and texts (a judge's prompt) are looked at before each event; children
+    that started with others are replaced.
     """
 
     def version(self) -> frozenset[tuple[str, int, int]]:
         if self.watched is None:
             return frozenset()
-        stats = ((path.name, path.stat()) for path in self.watched.parent.glob("*.py") if path.exists())
+        files = (path for path in self.watched.parent.iterdir() if path.suffix in (".py", ".txt"))
+        stats = ((path.name, path.stat()) for path in files if path.exists())
         return frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 

@@ -5,6 +5,7 @@ a timeout kills the child, and a child that dies fails its event alone. A file e
 next event.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,12 @@ from local.runtime_api import RuntimeApi
 
 
 class Functions:
-    def __init__(self, endpoint_url: str, logs: Path) -> None:
+    def __init__(self, endpoint_url: str, logs: Path, judge_url: str = "") -> None:
+        """`judge_url`: the OpenAI-compatible server that graders find in `JUDGE_BASE_URL`."""
         logs.mkdir(parents=True, exist_ok=True)
         self._endpoint_url = endpoint_url
         self._logs = logs
+        self._judge_url = judge_url
         self._api = RuntimeApi()
         self._pools: dict[str, Pool] = {}
 
@@ -35,7 +38,8 @@ class Functions:
         self, name: str, path: Path, function: str | None = None, timeout_seconds: float = 60
     ) -> None:
         """A customer's file, which sees its own folder. Without `function`: its `lambda_handler`, else its
-        `handler`.
+        `handler`. Of the user's environment it gets what is called `JUDGE_...` and nothing else: a grader may
+        ask a model (`lambdas/reward_templates/judge.py`).
 
         Raises: LocalError, if the file does not exist, does not import or lacks the function.
         """
@@ -46,7 +50,9 @@ class Functions:
             raise LocalError(
                 f"Grader {name}: {path.name} cannot be imported under that name; rename the file."
             )
-        environment = {"PYTHONDONTWRITEBYTECODE": "1"}  # an edit within the second would leave a stale .pyc
+        judge = {name: value for name, value in os.environ.items() if name.startswith("JUDGE_")}
+        environment = {"JUDGE_BASE_URL": self._judge_url, **judge}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # an edit within the second would leave a stale .pyc
         reasons = []
         for candidate in (function,) if function else ("lambda_handler", "handler"):
             pool = self._pool(

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from local.adapters import Adapters
-from local.chat_prompt import ChatPrompt, chat_prompt
 from local.inference_api import inference_api
 from local.inference_batches import Batches, OnStep, Row
 from outcrop import base_models
 from outcrop.errors import UnavailableError
 from outcrop.types.chat import Tool
 from outcrop.types.chat_message import ChatMessage
+from training_image.chat_prompt import ChatPrompt, chat_prompt
 
 if TYPE_CHECKING:
     from training_image.constraints import Constraint

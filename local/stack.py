@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from local import assembly
+from local import assembly, judges
 from local.cache import cache_folder, weights
 from local.emulated_account import environment
 from local.errors import LocalError
 from local.functions import Functions
 from local.gateway import Gateway
+from local.judges import JudgeKeys, Judges
 from local.processes import ServerThread, TetheredProcess, free_port, listen
 from outcrop import base_models, s3_keys
 from outcrop.types.api_key import ADMIN_PROJECT
@@ -39,11 +40,19 @@ _READY_SECONDS = 60
 
 
 class LocalStack:
-    def __init__(self, state: Path, port: int, graders: Graders, models: Sequence[str]) -> None:
+    def __init__(
+        self,
+        state: Path,
+        port: int,
+        graders: Graders,
+        models: Sequence[str],
+        judges: Judges = Judges(),  # noqa: B008 - frozen
+    ) -> None:
         self._folder = state.expanduser().resolve()
         self._port = port
         self._graders = graders
         self._models = models
+        self._judges = judges
         self._logs = self._folder / "logs"
         self._ends = ExitStack()
         self.base_url = ""
@@ -79,10 +88,12 @@ class LocalStack:
         threads = self._ends.enter_context(ThreadPoolExecutor())
         emulator_port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{emulator_port}"
-        functions = Functions(self.endpoint_url, self._logs)
+        inference_port = free_port()
+        functions = Functions(self.endpoint_url, self._logs, f"http://127.0.0.1:{inference_port}/v1")
         self._ends.callback(functions.stop)
         for name, (path, function) in self._graders.items():
             functions.register_grader(name, path, function)
+        self._judges.check(self._models)
         self._check_weights()
 
         synthesis = threads.submit(assembly.synthesize, self._models)
@@ -92,15 +103,20 @@ class LocalStack:
         state.start()
         for name in self._graders:
             emulator.add_function(name)
-        inference_port = free_port()
-        serving = {"OUTCROP_SERVING_URL": f"http://127.0.0.1:{inference_port}/v1"}
+        serving_url = f"http://127.0.0.1:{inference_port}/v1"
+        keys = JudgeKeys(emulator.client("secretsmanager"), self._judges.api_key)
+        of_this_loop = {
+            "OUTCROP_SERVING_URL": serving_url,
+            "OUTCROP_JUDGES": judges.setting(
+                self._judges, self._models, keys, serving_url=serving_url, base_url=self.base_url
+            ),
+        }
         for function in deployed.functions:
-            asks_models = serving.keys() & function.environment.keys()
-            variables = {**function.environment, **(serving if asks_models else {})}
+            variables = {name: of_this_loop.get(name, value) for name, value in function.environment.items()}
             functions.register(function.name, function.handler, variables, function.timeout_seconds)
         warming = [threads.submit(functions.warm, name) for name in deployed.api.functions()]
         streams = self._serve_streams(deployed, inference_port)
-        self._start_up(functions, deployed)
+        self._start_up(functions, deployed, keys)
         gateway = ServerThread(Gateway(deployed.api, functions.invoke, streams), listener)
         self._ends.callback(gateway.stop)
         for one in warming:
@@ -160,7 +176,7 @@ class LocalStack:
         process = TetheredProcess([sys.executable, *arguments], environment, self._logs / f"{name}.log")
         self._ends.callback(process.stop)
 
-    def _start_up(self, functions: Functions, deployed: "Deployed") -> None:
+    def _start_up(self, functions: Functions, deployed: "Deployed", judge_keys: JudgeKeys) -> None:
         """The API keys, which are kept for the next start, and the files and jobs of the last one."""
         (api,) = (one for one in deployed.functions if one.handler == _API_HANDLER)
         for name in ("ensure_key", "resume_files", "resume_jobs"):
@@ -171,6 +187,7 @@ class LocalStack:
             _call(functions, "ensure_key", {"project": project, "key": last.get(name)})
             for project, name in ((PROJECT, "api_key"), (ADMIN_PROJECT, "admin_key"))
         )
+        judge_keys.keep(self.api_key)
         _call(functions, "resume_files", {})
         _call(functions, "resume_jobs", {})
         urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url}

@@ -29,13 +29,16 @@ class TrainingHyperparameters(Schema):
     lora_r: int
     lora_layers: int | None
     reasoning_effort: str
+    grader_warning_limit: float
+    grader_failure_limit: float
 
 
 def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) -> TrainingHyperparameters:
     """The numbers a job on `rows` training rows runs with.
 
     A batch is never larger than the file. `auto` epochs give a small file at least 24 steps (at most 50
-    epochs) and a large one a single pass. Evaluations and checkpoints come about five times a run.
+    epochs) and a large one a single pass. Evaluations and checkpoints come about five times a run. A grader
+    may fail on a tenth of the completions unmentioned, and on half of a step's without failing the job.
     """
     batch_size = min(rows, _or(asked.batch_size, model.batch_size))
     steps_per_epoch = math.ceil(rows / batch_size)
@@ -57,6 +60,8 @@ def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) ->
         lora_r=model.lora_r,
         lora_layers=model.lora_layers,
         reasoning_effort=asked.reasoning_effort,
+        grader_warning_limit=_or(asked.grader_warning_limit, 0.1),
+        grader_failure_limit=_or(asked.grader_failure_limit, 0.5),
     )
 
 

@@ -3,11 +3,15 @@
 The stacks set them, each function only those it uses; the trainer gets its own through `CreateTrainingJob`.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+
+from outcrop.types.judge import Judges
+from outcrop.types.judge import parse as parse_judges
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Settings:
     s3_sources: str = "{}"
     """OUTCROP_S3_SOURCES: JSON, project (or `*`) to the `s3://bucket/prefix` list that it may name as
     files."""
+    judges: str = "{}"
+    """OUTCROP_JUDGES: JSON, the judges of `outcrop/types/judge.py` by name."""
+    sandbox_function: str = ""
+    """OUTCROP_SANDBOX_FUNCTION: ARN of the function that runs Python graders."""
     base_models: str = ""
     """OUTCROP_BASE_MODELS: ids of the models this deployment offers, joined by commas."""
     training_image: str = ""
@@ -49,6 +57,11 @@ class Settings:
     @property
     def offered_models(self) -> list[str]:
         return [id for id in self.base_models.split(",") if id]
+
+    @cached_property
+    def judge_models(self) -> Judges:
+        """Raises: ValueError."""
+        return parse_judges(json.loads(self.judges))
 
     @property
     def ml_path(self) -> Path:

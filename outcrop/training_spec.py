@@ -10,6 +10,10 @@ from pydantic import BaseModel
 
 from outcrop.hyperparameters import TrainingHyperparameters
 from outcrop.types.grader import Grader
+from outcrop.types.judge import Judges
+
+GRADER_FAILING = "grader_failing"
+"""The error code of a job whose grader gave too few rewards; a failure reason that begins with it says so."""
 
 
 class TrainingSpec(BaseModel):
@@ -23,6 +27,8 @@ class TrainingSpec(BaseModel):
     fine_tuned_model: str
     """The id the tuned model will have; a checkpoint's is the same + `:ckpt-step-{n}`."""
     grader: Grader
+    judges: Judges = {}
+    """The deployment's, for a grader that asks one."""
     hyperparameters: TrainingHyperparameters
     seed: int
     response_format: dict[str, Any] | None = None

@@ -19,6 +19,7 @@ from stacks.constructs.error_replies import add_error_replies
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
+from stacks.judges import allow_judges
 from stacks.s3_sources import allow_s3_sources
 from stacks.storage import StorageStack
 
@@ -45,11 +46,12 @@ class ApiStack(cdk.Stack):
         storage: StorageStack,
         state_machine: sfn.IStateMachine,
         file_workflow: sfn.IStateMachine,
+        sandbox: PythonFunction,
         inference: PythonFunction,
     ) -> None:
         super().__init__(scope, id, description="Outcrop: the API")
         self._layer = dependency_layer(self)
-        function = self._api_function(deployment, storage, state_machine, file_workflow)
+        function = self._api_function(deployment, storage, state_machine, file_workflow, sandbox)
         authorizer = self._authorizer(storage)
         self._log_group = logs.LogGroup(
             self,
@@ -100,6 +102,7 @@ class ApiStack(cdk.Stack):
         storage: StorageStack,
         state_machine: sfn.IStateMachine,
         file_workflow: sfn.IStateMachine,
+        sandbox: PythonFunction,
     ) -> PythonFunction:
         function = PythonFunction(
             self,
@@ -113,6 +116,8 @@ class ApiStack(cdk.Stack):
                 "OUTCROP_BUCKET": storage.bucket.bucket_name,
                 "OUTCROP_STATE_MACHINE_ARN": state_machine.state_machine_arn,
                 "OUTCROP_FILE_WORKFLOW_ARN": file_workflow.state_machine_arn,
+                "OUTCROP_JUDGES": deployment.judges_json,
+                "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
                 "OUTCROP_S3_SOURCES": json.dumps(deployment.s3_sources),
                 "OUTCROP_BASE_MODELS": ",".join(deployment.models),
             },
@@ -145,6 +150,7 @@ class ApiStack(cdk.Stack):
             "lambda:GetFunctionConfiguration",
             "lambda:InvokeFunction",
         )
+        allow_judges(function, self, deployment)  # pyright: ignore[reportArgumentType]
         return function
 
     def _authorizer(self, storage: StorageStack) -> apigateway.RequestAuthorizer:

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 from constructs import Node
 
 from outcrop.base_models import CATALOGUE, find
+from outcrop.types import judge
+from outcrop.types.judge import Judges
+from stacks import grader_settings
+from stacks.grader_settings import GraderSetting
 
 _S3_SOURCE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^*?]+)?/?)?")
 _DEFAULT_MODELS = ("openai.gpt-oss-20b", "qwen.qwen3-32b", "smollm2-135m-instruct")
@@ -27,6 +31,10 @@ class Deployment:
     """SageMaker instance type of every training job; each model's cheapest fitting one if empty."""
     max_runtime_seconds: int = 86_400
     """A training job still running after that is stopped."""
+    judges: Judges = field(default_factory=dict)
+    """Models that graders may ask, by the name that graders have for them: see `outcrop/types/judge.py`."""
+    graders: Mapping[str, GraderSetting] = field(default_factory=dict)
+    """Folders to deploy as Lambda functions that grade, by the function's name: see `grader_settings.py`."""
     s3_sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Project, or `*` for all, to the `s3://bucket/prefix` below which it may name objects as files."""
     max_concurrent_jobs: int = 2
@@ -35,6 +43,11 @@ class Deployment:
     """That each method of the API takes in the long run; more are answered 429."""
     request_burst: int = 1000
     """Requests that a method takes at once."""
+
+    @property
+    def judges_json(self) -> str:
+        """As OUTCROP_JUDGES has them."""
+        return json.dumps({name: one.model_dump(exclude_none=True) for name, one in self.judges.items()})
 
     @classmethod
     def from_context(cls, node: Node) -> "Deployment":
@@ -48,6 +61,8 @@ class Deployment:
             max_concurrent_jobs=_whole_number(node, "max_concurrent_jobs", 1, 100),
             requests_per_second=_whole_number(node, "requests_per_second", 1, 10_000),
             request_burst=_whole_number(node, "request_burst", 1, 5_000),
+            judges=_judges(node.try_get_context("judges")),
+            graders=_graders(node.try_get_context("graders")),
             s3_sources=_s3_sources(node.try_get_context("s3_sources")),
         )
 
@@ -99,10 +114,30 @@ def _whole_number(node: Node, name: str, least: int, most: int) -> int:
     return number
 
 
-def _s3_sources(value: Any) -> dict[str, list[str]]:
-    """An object; on the command line, the same as JSON text."""
+def _judges(value: Any) -> Judges:
     try:
-        sources = json.loads(value) if isinstance(value, str) and value else value or {}
+        return judge.parse(_object(value))
+    except ValueError as error:
+        example = '{"gpt-5-mini": {"provider": "bedrock", "model": "openai.gpt-oss-120b-1:0"}}'
+        raise ValueError(f"judges must be like {example}. {error}.") from error
+
+
+def _graders(value: Any) -> dict[str, GraderSetting]:
+    try:
+        graders = _object(value)
+    except ValueError:
+        graders = value
+    return grader_settings.parse(graders)
+
+
+def _object(value: Any) -> Any:
+    """On the command line, JSON text. Raises: ValueError if it is not."""
+    return json.loads(value) if isinstance(value, str) and value else value or {}
+
+
+def _s3_sources(value: Any) -> dict[str, list[str]]:
+    try:
+        sources = _object(value)
     except ValueError:
         sources = None
     if isinstance(sources, dict) and all(

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
+from stacks.judges import allow_judges
 from stacks.s3_sources import allow_s3_sources
 from stacks.storage import StorageStack
 
@@ -31,6 +32,7 @@ class TrainingStack(cdk.Stack):
             self.role, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"
         )
         allow_graders(self.role, self, "lambda:InvokeFunction")
+        allow_judges(self.role, self, deployment)
         # SageMaker fixes the name of this log group, one for all training jobs of the account.
         logs = "log-group:/aws/sagemaker/TrainingJobs"
         self._allow(

@@ -24,6 +24,7 @@ class WorkflowStack(cdk.Stack):
         *,
         deployment: Deployment,
         storage: StorageStack,
+        sandbox: PythonFunction,
         training_role: iam.Role,
     ) -> None:
         super().__init__(scope, id, description="Outcrop: the training workflow")
@@ -46,6 +47,8 @@ class WorkflowStack(cdk.Stack):
             allow_s3_sources(reader, deployment)
         storage.bucket.grant_put(prepare_training, "projects/*/config/*")
         for name, value in {
+            "OUTCROP_JUDGES": deployment.judges_json,
+            "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
             "OUTCROP_TRAINING_IMAGE": deployment.training_image,
             "OUTCROP_INSTANCE_TYPE": deployment.instance_type,
             "OUTCROP_MAX_RUNTIME_SECONDS": str(deployment.max_runtime_seconds),

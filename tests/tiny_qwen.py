@@ -16,16 +16,12 @@ TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 def build(out: Path) -> None:
     """Write the model to the folder `out`."""
     import torch
-    from transformers import AutoTokenizer, GenerationConfig, Qwen3Config, Qwen3ForCausalLM
+    from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
-    tokenizer: Any = AutoTokenizer.from_pretrained(tiny_model.ensure())
-    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
-    tokenizer.add_tokens(list(TAGS))
-    tokenizer.eos_token = "<|im_end|>"
-    tokenizer.chat_template = _chat_template()
+    words = tokenizer()
     config = Qwen3Config(
-        vocab_size=len(tokenizer) + 4,  # wider than the vocabulary, as the real one's is
+        vocab_size=len(words) + 4,  # wider than the vocabulary, as the real one's is
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -35,12 +31,23 @@ def build(out: Path) -> None:
         max_position_embeddings=4096,
         tie_word_embeddings=True,
         pad_token_id=0,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=words.eos_token_id,
     )
     model = Qwen3ForCausalLM(config)
-    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=0)
+    model.generation_config = GenerationConfig(eos_token_id=words.eos_token_id, pad_token_id=0)
     model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    words.save_pretrained(out)
+
+
+def tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny_model.ensure())
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    tokenizer.add_tokens(list(TAGS))
+    tokenizer.eos_token = "<|im_end|>"
+    tokenizer.chat_template = _chat_template()
+    return tokenizer
 
 
 def _chat_template() -> str:

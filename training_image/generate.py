@@ -42,6 +42,10 @@ class Generated:
     """The stop token that was drawn, and its log-probability."""
 
 
+OnEnd = Callable[[int, Generated], object]
+"""Is told a row's place and its completion as soon as that has ended."""
+
+
 def stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Every token that ends a completion: all that the model declares, and the tokenizer's."""
     declared = model.generation_config.eos_token_id
@@ -57,12 +61,13 @@ def generate(
     *,
     stop_token_ids: Collection[int],
     on_step: OnStep | None = None,
+    on_end: OnEnd | None = None,
 ) -> list[Generated]:
     """A completion of each prompt. Prompts may differ in length.
 
     `on_step` is told each row's new token, None for a row that has ended (its stop token included), an error
     for one whose constraint cannot be kept to, and drops rows that are no longer wanted; these end with
-    "length".
+    "length". `on_end` is told every completion once, while others go on.
     """
     was_training = model.training
     model.eval()
@@ -72,10 +77,10 @@ def generate(
             Row(sampling, uniforms(sampling), sampling.constraint and sampling.constraint.start())
             for sampling in samplings
         ]
-        _decode(model, prompts, rows, frozenset(stop_token_ids), on_step)
+        _decode(model, prompts, rows, frozenset(stop_token_ids), on_step, on_end)
     finally:
         model.train(was_training)
-    return [Generated(row.tokens, row.logprobs, row.finish_reason or "length", row.stop) for row in rows]
+    return [_generated(row) for row in rows]
 
 
 @torch.inference_mode()
@@ -93,6 +98,7 @@ def _decode(
     rows: list[Row],
     stop: frozenset[int],
     on_step: OnStep | None,
+    on_end: OnEnd | None,
 ) -> None:
     device = model.device
     cache, padding, logits = _read(model, prompts)
@@ -118,6 +124,9 @@ def _decode(
         kept = [
             place for place, index in enumerate(active) if rows[index].finish_reason is None and wanted[index]
         ]
+        if on_end:
+            for index in set(active) - {active[place] for place in kept}:
+                on_end(index, _generated(rows[index]))
         if not kept:
             return
         if len(kept) < len(active):
@@ -126,6 +135,10 @@ def _decode(
             cache.select(chosen)
             padding, drawn = padding[chosen], drawn[chosen]
         logits = _forward(model, drawn[:, None], padding, cache)
+
+
+def _generated(row: Row) -> Generated:
+    return Generated(row.tokens, row.logprobs, row.finish_reason or "length", row.stop)
 
 
 def _accept(row: Row, token: int, stop: frozenset[int]) -> ConstraintError | None:

@@ -62,8 +62,8 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         ),
     )
     history = History.from_json(json.loads((resumed / HISTORY).read_bytes())) if resumed else History()
-    grader = GraderPipeline(spec.grader)
-    rewards = Rewards(grader, rows)
+    grader = GraderPipeline(spec.grader, judges=spec.judges, project=spec.project)
+    rewards = Rewards(grader, rows, failure_limit=numbers.grader_failure_limit)
     sampling = Sampling(
         numbers.max_completion_length,
         numbers.temperature,
@@ -89,7 +89,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         peft_config=policy.adapter(model, numbers),
         callbacks=[reporter],
         sampling=sampling,
-        grade=rewards,
+        rewards=rewards,
         save=reporter.save,
     )
     if resumed:

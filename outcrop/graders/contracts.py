@@ -40,7 +40,7 @@ def batch_event(completions: Sequence[GradedCompletion]) -> list[dict[str, Any]]
         item = completion.item
         entry: dict[str, Any] = {
             "id": uuid.uuid4().hex,
-            "messages": [*item.get("messages", []), {"role": "assistant", "content": completion.text}],
+            "messages": [*item.get("messages", []), completion.message],
             "metadata": _metadata(item),
         }
         if "reference_answer" in item:

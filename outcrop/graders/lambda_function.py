@@ -4,17 +4,16 @@ Lambda's own limits apply: 6 MB in and out, 15 minutes
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 """
 
-import random
 import re
-import threading
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 import boto3
 import orjson
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
 
+from outcrop.graders.calls import Retries
 from outcrop.graders.reward import ErrorKind, GradingError
 
 MAX_EVENT_BYTES = 6_291_456
@@ -26,6 +25,7 @@ _ARN = re.compile(
 OWN_STACKS = (
     "OutcropApi",
     "OutcropFiles",
+    "OutcropSandbox",
     "OutcropServing",
     "OutcropStorage",
     "OutcropTraining",
@@ -37,12 +37,11 @@ their event says, for any project. Roles deny it too (`stacks/graders.py`)."""
 # How often a call that failed this way is made again. An exception or a time-out is most often the function's
 # answer to this very completion, so it is asked once more and no oftener; for the rest patience helps.
 _RETRIES: Final[dict[ErrorKind, int]] = {
-    "grader_throttled": 3,
+    "grader_throttled": 5,
     "grader_unavailable": 3,
     "grader_exception": 1,
     "grader_timeout": 1,
 }
-_LONGEST_WAIT_SECONDS = 8.0
 
 _DENIALS = {"AccessDeniedException", "AccessDenied"}
 _THROTTLES = {"TooManyRequestsException", "ThrottlingException", "Throttling", "EC2ThrottledException"}
@@ -59,18 +58,24 @@ class LambdaFunction:
         concurrency: int = 1,
         timeout_seconds: float = 60,
         backoff_seconds: float = 1.0,
+        is_outcrops_own: bool = False,
+        tenant: str = "",
     ) -> None:
-        """Raises: GradingError if `arn` is not the ARN of a Lambda function."""
+        """`is_outcrops_own` is for an ARN out of the settings, never for one that somebody sent. Calls are
+        made for `tenant`, if the function keeps tenants apart.
+
+        Raises: GradingError if `arn` is not the ARN of a Lambda function."""
         match = _ARN.fullmatch(arn)
         if match is None:
             wanted = "arn:aws:lambda:REGION:ACCOUNT:function:NAME"
             raise GradingError("grader_not_found", f"'{arn}' is not the ARN of a Lambda function: {wanted}.")
-        if match["name"].startswith(tuple(f"{stack}-" for stack in OWN_STACKS)):
+        if not is_outcrops_own and match["name"].startswith(tuple(f"{stack}-" for stack in OWN_STACKS)):
             raise GradingError("grader_access_denied", f"The function {match['name']} is not a grader.")
         self._arn = arn
+        self._tenant: dict[str, Any] = {"TenantId": tenant} if tenant else {}
+        self.timeout_seconds = timeout_seconds
         self._read_timeout = timeout_seconds + 10  # a function's own time-out comes first and says more
-        self._backoff_seconds = backoff_seconds
-        self._closed = threading.Event()
+        self._retries = Retries(backoff_seconds)
         config = Config(
             max_pool_connections=concurrency,
             connect_timeout=10,
@@ -82,7 +87,7 @@ class LambdaFunction:
 
     def close(self) -> None:
         """Wakes up those who wait to try again; they give up."""
-        self._closed.set()
+        self._retries.close()
 
     def check(self) -> None:
         """Raises: GradingError if the function does not exist, has failed or may not be called."""
@@ -105,23 +110,14 @@ class LambdaFunction:
         if len(payload) > MAX_EVENT_BYTES:
             size = len(payload) / 1_000_000
             raise GradingError("other_error", f"The event has {size:.1f} MB; Lambda takes no more than 6 MB.")
-        attempt = 0
-        while True:
-            try:
-                return self._call(payload)
-            except GradingError as error:
-                retries = 0 if error.kind in once else _RETRIES.get(error.kind, 0)
-                if attempt >= retries or self._closed.wait(self._jitter(attempt)):
-                    raise
-                attempt += 1
-
-    def _jitter(self, attempt: int) -> float:
-        longest = min(_LONGEST_WAIT_SECONDS, self._backoff_seconds * 2**attempt)
-        return random.uniform(0, longest)  # noqa: S311 (spreads calls, guards nothing)
+        return self._retries.call(
+            lambda: self._call(payload),
+            lambda error: 0 if error.kind in once else _RETRIES.get(error.kind, 0),
+        )
 
     def _call(self, payload: bytes) -> bytes:
         try:
-            answer = self._client.invoke(FunctionName=self._arn, Payload=payload)
+            answer = self._client.invoke(FunctionName=self._arn, Payload=payload, **self._tenant)
             body = answer["Payload"].read()
         except (ClientError, BotoCoreError) as error:
             raise self._explained(error) from error

@@ -1,5 +1,6 @@
 """The graders `lambda` and `custom_code`: finds out which contract a function speaks, and speaks it."""
 
+import time
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ from outcrop.graders.reward import ErrorKind, GradedCompletion, GradingError, Ou
 
 MAX_BATCH = 64
 MAX_BATCH_BYTES = 4_000_000
+_HALVING_TIMEOUTS = 3
+"""Time-outs of the function within which the halves of a batch that failed are asked."""
 
 # The declared type says which contract is tried first; the function's own answer says which one it is.
 _TRIED: Final[dict[str, tuple[Contract, ...]]] = {
@@ -47,7 +50,14 @@ class LambdaGrader:
         return MAX_BATCH if self._contract == "batch" else 1
 
     def grade(self, completions: Sequence[GradedCompletion]) -> list[Outcome]:
-        """An outcome per completion, in order. A batch that fails is halved until only its cause fails."""
+        """An outcome per completion, in order. A batch that fails is halved until only its cause fails, as
+        long as there is time: one cause among n completions takes 2 log2(n) more calls."""
+        return self._grade(completions, time.monotonic() + _HALVING_TIMEOUTS * self._function.timeout_seconds)
+
+    def _grade(self, completions: Sequence[GradedCompletion], until: float) -> list[Outcome]:
+        if time.monotonic() > until:
+            message = "The function failed on this completion's batch, and its halves took too long."
+            return [GradingError("grader_timeout", message)] * len(completions)
         if len(completions) <= self.batch_limit:
             try:
                 return self._ask(completions)
@@ -55,7 +65,7 @@ class LambdaGrader:
                 if len(completions) == 1 or error.kind in _OF_THE_WHOLE:
                     return [error] * len(completions)
         middle = len(completions) // 2
-        return self.grade(completions[:middle]) + self.grade(completions[middle:])
+        return self._grade(completions[:middle], until) + self._grade(completions[middle:], until)
 
     def close(self) -> None:
         self._function.close()

@@ -10,6 +10,7 @@ from outcrop.graders.reward import (
     Outcome,
     Score,
     real_number,
+    total,
 )
 from outcrop.types.grader import MultiGrader
 
@@ -39,13 +40,18 @@ class Combined:
 
     def _combined(self, outcomes: Mapping[str, Outcome]) -> Outcome:
         rewards = {key: outcome.reward for key, outcome in outcomes.items() if isinstance(outcome, Score)}
+        tokens = total(outcome.tokens for outcome in outcomes.values())
+        explained = [f"{key}: {one.explanation}" for key, one in outcomes.items() if one.explanation]
+        explanation = "\n".join(explained) or None
         try:
             for key, outcome in outcomes.items():
                 if isinstance(outcome, GradingError):
                     raise GradingError(outcome.kind, f"Grader '{key}': {outcome.message}")
-            return Score(real_number(self._formula(rewards)), rewards)
+            return Score(real_number(self._formula(rewards)), rewards, tokens, explanation)
         except GradingError as error:
-            return GradingError(error.kind, error.message, metrics=rewards)
+            return GradingError(
+                error.kind, error.message, metrics=rewards, tokens=tokens, explanation=explanation
+            )
 
 
 def formula_of(grader: MultiGrader) -> Formula:

@@ -3,29 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from outcrop.graders import string_check, text_similarity
+from outcrop.graders import python_grader, string_check, text_similarity
+from outcrop.graders.calls import Calls
+from outcrop.graders.judges import grader as judge_grader
 from outcrop.graders.lambda_function import LambdaFunction
 from outcrop.graders.lambda_grader import LambdaGrader
 from outcrop.graders.multi import Combined, formula_of
 from outcrop.graders.reward import GradedCompletion, Grades, GradingError, Outcome, Score
+from outcrop.settings import settings
 from outcrop.types.grader import (
     CustomCodeGrader,
     Grader,
     MultiGrader,
+    PythonGrader,
     StringCheckGrader,
     TextSimilarityGrader,
 )
 from outcrop.types.grader import LambdaGrader as LambdaDefinition
-
-
-@dataclass(frozen=True)
-class Calls:
-    """How a grader that is not computed here is called."""
-
-    concurrency: int = 1
-    timeout_seconds: float = 60
-    """The longest a call should take."""
-    backoff_seconds: float = 1.0
+from outcrop.types.judge import Judges
+from outcrop.types.judge_grader import LabelModelGrader, ModelAsJudgeGrader, ScoreModelGrader
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class _InProcess:
             return error
 
 
-def open_grader(grader: Grader, calls: Calls) -> Grades:
+def open_grader(grader: Grader, calls: Calls, judges: Judges) -> Grades:
     """Raises: GradingError if the definition cannot work."""
     match grader:
         case StringCheckGrader():
@@ -57,14 +53,20 @@ def open_grader(grader: Grader, calls: Calls) -> Grades:
             return _InProcess(lambda completion: text_similarity.grade(grader, completion))
         case MultiGrader():
             formula = formula_of(grader)
-            return Combined(formula, {key: open_grader(part, calls) for key, part in grader.graders.items()})
+            parts = {key: open_grader(part, calls, judges) for key, part in grader.graders.items()}
+            return Combined(formula, parts)
+        case ScoreModelGrader() | LabelModelGrader() | ModelAsJudgeGrader():
+            return judge_grader.open_judge(grader, judges, calls)
+        case PythonGrader():
+            return python_grader.open_python(grader, calls)
         case LambdaDefinition() | CustomCodeGrader():
             return LambdaGrader(_function(grader, calls), grader.type)
 
 
 def check(grader: Grader) -> None:
     """Raises: GradingError for a definition that no job could work with: a template, formula or ARN that is
-    wrong, a function that does not exist, may not be called, or cannot be asked for now."""
+    wrong, a function that does not exist, may not be called, or cannot be asked for now, a judge that this
+    deployment does not have."""
     match grader:
         case StringCheckGrader():
             string_check.check(grader)
@@ -77,6 +79,10 @@ def check(grader: Grader) -> None:
                     check(part)
                 except GradingError as error:
                     raise error.below(f"graders.{key}") from error
+        case ScoreModelGrader() | LabelModelGrader() | ModelAsJudgeGrader():
+            judge_grader.check(grader, settings().judge_models)
+        case PythonGrader():
+            python_grader.check(grader)
         case LambdaDefinition() | CustomCodeGrader():
             function = _function(grader, Calls(timeout_seconds=5))
             try:

@@ -1,6 +1,6 @@
 """What a grader is given and what it gives back: a completion, its reward, or why there is none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -30,6 +30,8 @@ ErrorKind = Literal[
     "missing_reward",
 ]
 
+FinishReason = Literal["stop", "length"]
+
 LARGEST_REWARD = 1e9
 """A group's variance is computed in float32: the square of a reward has to fit with room to spare."""
 
@@ -40,14 +42,35 @@ class GradedCompletion:
 
     item: Mapping[str, Any]
     text: str
+    """Without its tool calls."""
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    """As in OpenAI's messages: `{"id", "type": "function", "function": {"name", "arguments"}}`, the arguments
+    being JSON as the model wrote it."""
+    finish_reason: FinishReason = "stop"
+    """Whether the model came to an end or was cut off."""
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The completion as a message of the chat API."""
+        if not self.tool_calls:
+            return {"role": "assistant", "content": self.text}
+        return {"role": "assistant", "content": self.text or None, "tool_calls": [*self.tool_calls]}
 
     @cached_property
     def sample(self) -> Mapping[str, Any]:
-        """The template namespace `sample`: `output_text`, and `output_json` where the text is valid JSON."""
+        """What graders read, as OpenAI's do: `output_text`, `output_tools` (the message's tool calls),
+        `choices` of the chat API, and `output_json` where the text is valid JSON."""
+        is_calling = self.tool_calls and self.finish_reason == "stop"
+        choice = {
+            "index": 0,
+            "message": self.message,
+            "finish_reason": "tool_calls" if is_calling else self.finish_reason,
+        }
+        sample = {"output_text": self.text, "output_tools": [*self.tool_calls], "choices": [choice]}
         try:
-            return {"output_text": self.text, "output_json": orjson.loads(self.text)}
+            return sample | {"output_json": orjson.loads(self.text)}
         except orjson.JSONDecodeError:
-            return {"output_text": self.text}
+            return sample
 
 
 @dataclass(frozen=True)
@@ -64,6 +87,15 @@ class TokenUsage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
         )
+
+
+def total(usages: Iterable[Mapping[str, TokenUsage]]) -> dict[str, TokenUsage]:
+    """By judge model."""
+    totals: dict[str, TokenUsage] = {}
+    for usage in usages:
+        for model, tokens in usage.items():
+            totals[model] = totals.get(model, TokenUsage()) + tokens
+    return totals
 
 
 @dataclass(frozen=True)
@@ -99,7 +131,7 @@ class GradingError(Exception):
     """Why a completion gets no reward. The message is for the person who wrote the grader.
 
     `field` is the field of the grader's definition that is at fault, if one is; `metrics` is what was found
-    out before the failure, `tokens` what that cost.
+    out before the failure, `tokens` what that cost, `explanation` what a judge said instead of a verdict.
     """
 
     def __init__(
@@ -110,6 +142,7 @@ class GradingError(Exception):
         field: str = "",
         metrics: Mapping[str, float] | None = None,
         tokens: Mapping[str, TokenUsage] | None = None,
+        explanation: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
@@ -117,6 +150,7 @@ class GradingError(Exception):
         self.field = field
         self.metrics = dict(metrics or {})
         self.tokens = dict(tokens or {})
+        self.explanation = explanation
 
     def below(self, field: str) -> "GradingError":
         """The same error of a part, as an error of the whole that has the part at `field`."""

@@ -1,8 +1,8 @@
 """Grader templates: `{{ item.answer }}`, `{{ sample.output_json.tags[0]["name"] }}`.
 
-Two namespaces: `item`, the training row, and `sample`, the completion. A path is looked up and nothing else
-happens: there are no filters, calls or sections, and what a variable renders to is never rendered again. Text
-stays as it is, anything else becomes JSON. The grammar is OpenAI's:
+Two namespaces: `item`, the training row, and `sample`, the completion (`GradedCompletion.sample`). A path is
+looked up and nothing else happens: there are no filters, calls or sections, and what a variable renders to is
+never rendered again. Text stays as it is, anything else becomes JSON. The grammar is OpenAI's:
 https://platform.openai.com/docs/guides/graders
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from outcrop.graders.reward import GradingError
 
-SAMPLE_VARIABLES = ("output_text", "output_json")
+SAMPLE_VARIABLES = ("output_text", "output_json", "output_tools", "choices")
 
 _NAMESPACE = re.compile(r"(item|sample)(?=[.\[])")
 _SEGMENT = re.compile(
@@ -26,6 +26,8 @@ _SEGMENT = re.compile(
 )
 
 Segment = str | int
+Path = list[Segment]
+"""`item.a[0]` is ["item", "a", 0]."""
 
 
 def render(template: str, item: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
@@ -56,9 +58,20 @@ def _validate(template: str) -> None:
             if "{{" in part:
                 raise _invalid("A '{{' is never closed by '}}'.")
             continue
-        namespace, first, *_ = _parse(part)
+        namespace, first, *rest = _parse(part)
         if namespace == "sample" and first not in SAMPLE_VARIABLES:
-            raise _invalid(f"There is no 'sample.{first}'; sample has {' and '.join(SAMPLE_VARIABLES)}.")
+            known = ", ".join(SAMPLE_VARIABLES)
+            why = " here: these models write text" if first == "output_audio" else ""
+            raise _invalid(f"There is no 'sample.{first}'{why}; sample has {known}.")
+        if namespace == "sample" and rest:
+            _check_in_sample(first, rest[0])
+
+
+def _check_in_sample(first: Segment, next: Segment) -> None:
+    if first == "output_text":
+        raise _invalid("'sample.output_text' is a text and has no parts; 'sample.output_json' may have.")
+    if first in ("output_tools", "choices") and not isinstance(next, int):
+        raise _invalid(f"'sample.{first}' is a list: its first one is 'sample.{first}[0]'.")
 
 
 def _parts(template: str) -> Iterator[tuple[str, bool]]:
@@ -75,13 +88,12 @@ def _parts(template: str) -> Iterator[tuple[str, bool]]:
     yield template[at:], False
 
 
-def _parse(expression: str) -> list[Segment]:
-    """` item.a[0] ` -> ["item", "a", 0]."""
+def _parse(expression: str) -> Path:
     text = expression.strip()
     namespace = _NAMESPACE.match(text)
     if namespace is None:
         raise _invalid(f"'{text}' has to begin with 'item.' or 'sample.', as in '{{{{ item.answer }}}}'.")
-    path: list[Segment] = [namespace[0]]
+    path: Path = [namespace[0]]
     at = namespace.end()
     while at < len(text):
         segment = _SEGMENT.match(text, at)
@@ -98,7 +110,13 @@ def _key(segment: re.Match[str]) -> Segment:
     return segment["name"] if segment["name"] is not None else segment["key"]
 
 
-def _look_up(path: list[Segment], namespaces: Mapping[str, Any]) -> Any:
+def variables(template: str) -> list[Path]:
+    """Raises: GradingError for one that is not a path."""
+    return [_parse(part) for part, is_variable in _parts(template) if is_variable]
+
+
+def find(path: Path, namespaces: Mapping[str, Any]) -> Any:
+    """Raises: KeyError with the shortest beginning of `path` that leads to nothing, as one writes it."""
     value: Any = namespaces
     for depth, segment in enumerate(path):
         try:
@@ -106,16 +124,22 @@ def _look_up(path: list[Segment], namespaces: Mapping[str, Any]) -> Any:
                 raise TypeError  # a text has no parts, though Python would index it
             value = value[segment]
         except (KeyError, IndexError, TypeError):
-            if path[:2] == ["sample", "output_json"] and depth == 1:
-                raise GradingError(
-                    "sample_parse_error",
-                    "The template reads sample.output_json, but the completion is not JSON.",
-                ) from None
-            raise _invalid(f"There is no '{_spell(path[: depth + 1])}' (in '{_spell(path)}').") from None
+            raise KeyError(_spell(path[: depth + 1])) from None
     return value
 
 
-def _spell(path: list[Segment]) -> str:
+def _look_up(path: Path, namespaces: Mapping[str, Any]) -> Any:
+    try:
+        return find(path, namespaces)
+    except KeyError as error:
+        [missing] = error.args
+        if missing == "sample.output_json":
+            message = "The template reads sample.output_json, but the completion is not JSON."
+            raise GradingError("sample_parse_error", message) from None
+        raise _invalid(f"There is no '{missing}' (in '{_spell(path)}').") from None
+
+
+def _spell(path: Path) -> str:
     first, *rest = path
     return f"{first}" + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in rest)
 

@@ -6,9 +6,12 @@ OpenAI names the measures and the packages in its graders' sandbox, not how it c
 - `bleu`: nltk's `sentence_bleu` of runs of 1 to 4 words, of as many as a shorter answer has, with smoothing
   method 1: unsmoothed, an answer without four words in a row right would score nothing;
 - `gleu`: nltk's `sentence_gleu`;
+- `meteor`: nltk's `single_meteor_score`, with WordNet 3.0. By its definition an answer equal to the reference
+  comes close to 1.0 only as it grows: one right word is worth 0.5, five 0.996;
 - `rouge_1` to `rouge_5`, `rouge_l`: the F-measure, as rouge-score computes it.
 
-For BLEU and GLEU a text is words and marks of punctuation (`wordpunct_tokenize`), case included.
+For BLEU, GLEU and METEOR a text is words and marks of punctuation (`wordpunct_tokenize`); case counts but for
+METEOR.
 """
 
 from collections.abc import Callable
@@ -69,6 +72,18 @@ def _gleu(text: str, reference: str) -> float:
     return float(sentence_gleu([wordpunct_tokenize(reference)], wordpunct_tokenize(text)))
 
 
+def _meteor(text: str, reference: str) -> float:
+    from nltk.tokenize import wordpunct_tokenize
+    from nltk.translate.meteor_score import single_meteor_score
+
+    from outcrop.graders.wordnet import wordnet
+
+    synonyms: Any = wordnet()
+    return float(
+        single_meteor_score(wordpunct_tokenize(reference), wordpunct_tokenize(text), wordnet=synonyms)
+    )
+
+
 def _rouge(text: str, reference: str, n: int) -> float:
     from outcrop.graders.rouge import rouge_n
 
@@ -85,6 +100,7 @@ _METRICS: dict[TextMetric, Callable[[str, str], float]] = {
     "fuzzy_match": _fuzzy_match,
     "bleu": _bleu,
     "gleu": _gleu,
+    "meteor": _meteor,
     "rouge_1": partial(_rouge, n=1),
     "rouge_2": partial(_rouge, n=2),
     "rouge_3": partial(_rouge, n=3),

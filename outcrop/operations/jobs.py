@@ -8,7 +8,7 @@ from outcrop.errors import StateError
 from outcrop.graders import pipeline
 from outcrop.ids import now
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import files, job_request, training
+from outcrop.operations import files, grader_rows, job_request, training
 from outcrop.settings import settings
 from outcrop.stores.claims import claim
 from outcrop.stores.events import EventStore, new_event
@@ -29,7 +29,9 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
     job_request.check(request)
     named = {"training_file": request.training_file, "validation_file": request.validation_file}
     trained_on = files.resolve({param: file for param, file in named.items() if file}, call.project)
-    pipeline.check(method.reinforcement.grader)
+    grader = method.reinforcement.grader
+    pipeline.check(grader)
+    grader_rows.check_first(grader, trained_on["training_file"], call.project, param=pipeline.GRADER_PARAM)
 
     jobs = JobStore(call.project)
     claimed = claim(call, "ftjob-", jobs.find)

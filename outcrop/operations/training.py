@@ -11,7 +11,7 @@ from outcrop import dataset
 from outcrop.errors import NotFoundError, StateError
 from outcrop.ids import now
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import file_processing, training_end, training_failure, training_job
+from outcrop.operations import file_processing, grader_rows, training_end, training_failure, training_job
 from outcrop.operations.job_events import say
 from outcrop.settings import settings
 from outcrop.stores import training_jobs
@@ -81,8 +81,9 @@ def validate_files(project: str, job_id: str, attempt: int) -> Step:
     files = {"training_file": job.training_file, "validation_file": job.validation_file}
     named = {param: file_id for param, file_id in files.items() if file_id}
     say(job, "Validating " + " and ".join(f"{param.replace('_', ' ')}: {id}" for param, id in named.items()))
+    check = grader_rows.check_of(job.method.reinforcement.grader)
     for param, file_id in named.items():
-        problem, wait = _look_at(project, file_id)
+        problem, wait = _look_at(project, file_id, check)
         if problem:
             error = JobError(code=f"invalid_{param}", message=f"{param}: {problem}", param=param)
             training_end.fail(project, job_id, attempt, error)
@@ -155,7 +156,7 @@ def classify_stop(project: str, job_id: str, attempt: int, error: str, cause: st
     return Verdict("register", attempt)
 
 
-def _look_at(project: str, file_id: str) -> tuple[str | None, int]:
+def _look_at(project: str, file_id: str, check: dataset.RowCheck) -> tuple[str | None, int]:
     """What is wrong with a file, if anything; else in how many seconds to look again, 0 if it is good."""
     store = FileStore(project)
     file = store.find(file_id)
@@ -172,7 +173,7 @@ def _look_at(project: str, file_id: str) -> tuple[str | None, int]:
             return f"the parts of '{file_id}' were not put together within an hour. Upload it again.", 0
         return None, seconds_to_wait(age)
     try:
-        dataset.count(store.lines(file))
+        dataset.count(store.lines(file), check)
     except dataset.DatasetError as error:
         return error.message, 0
     except FileNotFoundError:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from outcrop.training_spec import GRADER_FAILING
 from outcrop.types.fine_tuning_job import JobError
 
 # "AlgorithmError: <text of /opt/ml/output/failure>, exit code: 1"
@@ -42,6 +43,8 @@ def of_description(description: Mapping[str, Any]) -> Failure:
             "memory: a smaller batch_size, num_generations or max_completion_length needs less."
         )
         return Failure(_error("infrastructure_failure", message), True)
+    if text.startswith(f"{GRADER_FAILING}: "):
+        return Failure(_error(GRADER_FAILING, text.removeprefix(f"{GRADER_FAILING}: ")))
     return Failure(_error("training_failed", text or "The trainer ended without giving a reason."))
 
 

@@ -28,6 +28,7 @@ def write_spec(job: FineTuningJob, attempt: int) -> None:
         base_model=model.id,
         fine_tuned_model=tuned_model_id(job.model, project, job.user_provided_suffix, job.id),
         grader=asked.grader,
+        judges=settings().judge_models,
         hyperparameters=hyperparameters.resolve(asked.hyperparameters, model, rows),
         seed=job.seed,
         response_format=asked.response_format,
@@ -67,7 +68,11 @@ def parameters(job: FineTuningJob, attempt: int) -> dict[str, Any]:
             "VolumeSizeInGB": 30 + 8 * model.parameters // 10**9,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": int(settings().max_runtime_seconds)},
-        "Environment": {"OUTCROP_TABLE": settings().table, "OUTCROP_BUCKET": settings().bucket},
+        "Environment": {
+            "OUTCROP_TABLE": settings().table,
+            "OUTCROP_BUCKET": settings().bucket,
+            "OUTCROP_SANDBOX_FUNCTION": settings().sandbox_function,
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """Files: a row for the `file` object; its bytes are an S3 object, Outcrop's own or the user's."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from outcrop import dataset, s3_keys
 from outcrop.errors import no_such
@@ -102,18 +103,16 @@ class FileStore:
         """What `dataset` reads. Raises: FileNotFoundError; DatasetError if the user's object is not the one
         that was registered, or may not be read any more."""
         objects, key = self._place(file)
-        try:
+        with _refusals_of(file):
             return objects.lines(key, etag=file.etag, longest=dataset.MAX_LINE_BYTES)
-        except ObjectChangedError as error:
-            raise dataset.DatasetError(
-                f"{file.s3_uri} has changed since it was registered; register it again.", code="file_changed"
-            ) from error
-        except PermissionError as error:
-            if file.s3_uri is None:
-                raise
-            raise dataset.DatasetError(
-                f"S3 does not let this deployment read {file.s3_uri} any more.", code="s3_access_denied"
-            ) from error
+
+    def first_lines(self, file: StoredFile, *, size: int) -> Sequence[bytes]:
+        """The whole lines among the first `size` bytes. Raises: as `lines`."""
+        objects, key = self._place(file)
+        with _refusals_of(file):
+            content = objects.first_bytes(key, size, etag=file.etag)
+        lines = content.split(b"\n")
+        return lines if len(content) < size else lines[:-1]
 
     def _place(self, file: StoredFile) -> tuple[ObjectStore, str]:
         bucket, _, key = self.uri(file).removeprefix("s3://").partition("/")
@@ -124,6 +123,23 @@ class FileStore:
         if file is None:
             raise no_such("file", file_id)
         return file
+
+
+@contextmanager
+def _refusals_of(file: StoredFile) -> Iterator[None]:
+    """What S3 refuses, told as what is wrong with the user's object."""
+    try:
+        yield
+    except ObjectChangedError as error:
+        raise dataset.DatasetError(
+            f"{file.s3_uri} has changed since it was registered; register it again.", code="file_changed"
+        ) from error
+    except PermissionError as error:
+        if file.s3_uri is None:
+            raise
+        raise dataset.DatasetError(
+            f"S3 does not let this deployment read {file.s3_uri} any more.", code="s3_access_denied"
+        ) from error
 
 
 def _has_expired(file: FileObject) -> bool:

@@ -58,6 +58,10 @@ class ObjectStore:
         """Raises: FileNotFoundError, PermissionError; with an `etag`, ObjectChangedError."""
         return self._open(key, etag).read()
 
+    def first_bytes(self, key: str, size: int, *, etag: str | None = None) -> bytes:
+        """So many of them, or all if there are no more. Raises: as `get`."""
+        return self._open(key, etag, Range=f"bytes=0-{size - 1}").read()
+
     def chunks(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
         """The object's bytes, read as they are asked for. Raises: as `get`, at once."""
         return self._open(key, etag).iter_chunks(_CHUNK_BYTES)
@@ -124,9 +128,9 @@ class ObjectStore:
         pages = s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         return [one.get("Key", "") for page in pages for one in page.get("Contents", [])]
 
-    def _open(self, key: str, etag: str | None) -> Any:
+    def _open(self, key: str, etag: str | None, **wanted: Any) -> Any:
         """The body of an object. Raises: FileNotFoundError, PermissionError, ObjectChangedError."""
-        wanted: dict[str, Any] = {} if etag is None else {"IfMatch": etag}
+        wanted |= {} if etag is None else {"IfMatch": etag}
         try:
             return s3().get_object(Bucket=self._bucket, Key=key, **wanted)["Body"]
         except ClientError as error:

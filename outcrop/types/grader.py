@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from outcrop.types.judge_grader import LabelModelGrader, ModelAsJudgeGrader, ScoreModelGrader
+
 
 def _as_in_the_schema(operation: Any) -> Any:
     """OpenAI's schema says `ne`, its guide `neq`."""
@@ -26,25 +28,17 @@ class StringCheckGrader(BaseModel):
 
 
 TextMetric = Literal[
-    "fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"
+    "fuzzy_match", "bleu", "gleu", "meteor", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"
 ]
-
-_REFUSED_METRICS = {
-    "cosine": "compares embeddings; OpenAI has it for evals alone and refuses it in fine-tuning",
-    "meteor": "looks synonyms up in WordNet, whose data is not shipped here",
-}
 
 
 def _computable(metric: Any) -> Any:
-    if isinstance(metric, str) and metric in _REFUSED_METRICS:
+    if metric == "cosine":
         raise PydanticCustomError(
             "refused_metric",
-            "'{metric}' is not supported: it {reason}; {supported} are",
-            {
-                "metric": metric,
-                "reason": _REFUSED_METRICS[metric],
-                "supported": ", ".join(get_args(TextMetric)),
-            },
+            "'cosine' is not supported: it compares embeddings; OpenAI has it for evals alone and refuses it "
+            "in fine-tuning; {supported} are",
+            {"supported": ", ".join(get_args(TextMetric))},
         )
     return metric
 
@@ -90,8 +84,26 @@ class CustomCodeGrader(BaseModel):
         return self.lambda_arn
 
 
+class PythonGrader(BaseModel):
+    """What the function `grade(sample, item)` of `source` returns. It runs in Outcrop's sandbox."""
+
+    type: Literal["python"]
+    name: str = "python"
+    source: str
+    image_tag: str | None = None
+    """Of OpenAI's image, such as `2025-05-08`. There is one sandbox here, so any tag means that one."""
+
+
 PartGrader = Annotated[
-    StringCheckGrader | TextSimilarityGrader | LambdaGrader | CustomCodeGrader, Field(discriminator="type")
+    StringCheckGrader
+    | TextSimilarityGrader
+    | ScoreModelGrader
+    | LabelModelGrader
+    | ModelAsJudgeGrader
+    | PythonGrader
+    | LambdaGrader
+    | CustomCodeGrader,
+    Field(discriminator="type"),
 ]
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
@@ -118,6 +130,14 @@ class MultiGrader(BaseModel):
 
 
 Grader = Annotated[
-    StringCheckGrader | TextSimilarityGrader | LambdaGrader | CustomCodeGrader | MultiGrader,
+    StringCheckGrader
+    | TextSimilarityGrader
+    | ScoreModelGrader
+    | LabelModelGrader
+    | ModelAsJudgeGrader
+    | PythonGrader
+    | LambdaGrader
+    | CustomCodeGrader
+    | MultiGrader,
     Field(discriminator="type"),
 ]

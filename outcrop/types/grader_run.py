@@ -12,10 +12,14 @@ class RunGrader(BaseModel):
     """Read by `operations.graders`, which names the field at fault without pydantic's names for the types."""
     model_sample: str
     item: dict[str, Any] | None = None
+    tool_calls: list[dict[str, Any]] = []
+    """Outcrop's: those of the sample, as in a chat completion's message."""
 
 
 class ValidateGrader(BaseModel):
     grader: dict[str, Any]
+    training_file: str | None = None
+    """Outcrop's: what the grader's templates read has to be in this file's first rows."""
 
 
 class ValidatedGrader(BaseModel):
@@ -41,6 +45,14 @@ class GraderErrors(BaseModel):
     model_grader_server_error_details: str | None = None
 
 
+class ModelTokenUsage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int
+    """Of the prompt's."""
+
+
 class GraderRunMetadata(BaseModel):
     name: str
     type: str
@@ -52,7 +64,11 @@ class GraderRunMetadata(BaseModel):
     scores: dict[str, float]
     """The other numbers of a Lambda function's answer (`metrics_list`)."""
     token_usage: int | None = None
+    """Of all judges, prompts and completions; null if none was asked."""
     sampled_model_name: str | None = None
+    """The judge that was asked, by the name of the model behind it; null if there were several, or none."""
+    explanation: str | None = None
+    """Outcrop's: the steps to the judges' verdicts; what a judge said instead, where there is none."""
 
 
 class GraderRun(BaseModel):
@@ -62,4 +78,4 @@ class GraderRun(BaseModel):
     metadata: GraderRunMetadata
     sub_rewards: dict[str, float]
     """Of a `multi` grader's parts, by key."""
-    model_grader_token_usage_per_model: dict[str, Any] = {}
+    model_grader_token_usage_per_model: dict[str, ModelTokenUsage] = {}

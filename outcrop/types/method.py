@@ -19,7 +19,8 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class ReinforcementHyperparameters(BaseModel):
-    """The first seven are OpenAI's, with OpenAI's ranges; those after them are ours, in TRL's spelling."""
+    """The first seven are OpenAI's, with OpenAI's ranges; those after them are ours, in TRL's spelling
+    where TRL has them."""
 
     model_config = {"extra": "forbid"}
 
@@ -42,6 +43,10 @@ class ReinforcementHyperparameters(BaseModel):
     temperature: Auto | Annotated[Number, Field(gt=0, le=2)] = "auto"
     beta: Auto | Annotated[Number, Field(ge=0, le=10)] = "auto"
     """Weight of the KL term that ties the policy to the reference model."""
+    grader_warning_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
+    """Share of the latest ten steps' completions without a reward above which an event warns."""
+    grader_failure_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
+    """Share of one step's completions without a reward above which the job fails."""
 
 
 class Reinforcement(BaseModel):

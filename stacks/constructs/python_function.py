@@ -19,7 +19,13 @@ class PythonFunction(lambda_.Function):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, module: str, layer: lambda_.ILayerVersion, **props: Any
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        module: str,
+        layer: lambda_.ILayerVersion | None = None,
+        **props: Any,
     ) -> None:
         log_group = logs.LogGroup(
             scope, f"{id}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
@@ -31,15 +37,15 @@ class PythonFunction(lambda_.Function):
         )
         log_group.grant_write(role)
         defaults: dict[str, Any] = {
+            "code": lambda_.Code.from_asset(source_bundle()),
             "handler": f"{module}.handler",
-            "layers": [layer],
+            "layers": [layer] if layer else [],
             "memory_size": 512,
             "timeout": Duration.seconds(15),
         }
         super().__init__(
             scope,
             id,
-            code=lambda_.Code.from_asset(source_bundle()),
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             log_group=log_group,

@@ -83,6 +83,7 @@ def test_a_run_answers_the_whole_of_openais_schema(client: OpenAI) -> None:
         "scores": {},
         "token_usage": None,
         "sampled_model_name": None,
+        "explanation": None,
     }
 
 
@@ -234,13 +235,13 @@ def test_a_function_that_takes_longer_than_a_request_is_not_waited_for(
 def test_a_function_throttled_throughout_is_a_fault_of_the_service(
     client: OpenAI, endpoint: LambdaEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outcrop.graders.lambda_function._LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("outcrop.graders.calls._LONGEST_WAIT_SECONDS", 0.01)
 
     def handler(event: Any, context: Any) -> Any:
         return 1.0
 
     arn = endpoint.function(handler)
-    endpoint.fail((PASSED, ""), *[(429, "TooManyRequestsException")] * 4)  # the first asks if it exists
+    endpoint.fail((PASSED, ""), *[(429, "TooManyRequestsException")] * 6)  # the first asks if it exists
 
     answer = run(client, {"type": "custom_code", "lambda_arn": arn})
 
@@ -253,9 +254,11 @@ def test_a_function_throttled_throughout_is_a_fault_of_the_service(
     ("grader", "param", "message"),
     [
         ({}, "grader.type", "this field is required"),
-        ({"type": "score_model"}, "grader.type", "'score_model' is not supported; 'string_check', 'text_sim"),
-        ({"type": "python", "source": "x"}, "grader.type", "'python' is not supported"),
-        ({"type": "label_model"}, "grader.type", "'label_model' is not supported"),
+        ({"type": "vibes"}, "grader.type", "'vibes' is not supported; 'string_check', 'text_sim"),
+        ({"type": "python", "source": "x"}, "grader.source", "The source has no 'grade'"),
+        ({"type": "python", "source": "if"}, "grader.source", "does not compile: line 1: invalid syntax"),
+        ({"type": "python", "source": "#" * 256_001}, "grader.source", "The source has 256,001 bytes"),
+        ({"type": "python"}, "grader.source", "this field is required"),
         (STRING_CHECK | {"operation": "equals"}, "grader.operation", "should be 'eq', 'ne', 'like' or"),
         ({"type": "string_check", "input": "a"}, "grader.reference", "this field is required"),
         (STRING_CHECK | {"input": 7}, "grader.input", "should be a valid string"),
@@ -266,15 +269,9 @@ def test_a_function_throttled_throughout_is_a_fault_of_the_service(
             "grader.evaluation_metric",
             "'cosine' is not supported: it compares embeddings",
         ),
-        (
-            a_multi()["graders"]["close"] | {"evaluation_metric": "meteor"},
-            "grader.evaluation_metric",
-            "WordNet",
-        ),
         (a_multi(graders={}) | {"graders": {}}, "grader.graders", "at least 1 item"),
         (a_multi() | {"graders": STRING_CHECK}, "grader.graders", "should be an object of graders by name"),
         (a_multi(inner=a_multi()), "grader.graders.inner.type", "'multi' is not supported; 'string_check'"),
-        (a_multi(judge={"type": "score_model"}), "grader.graders.judge.type", "'score_model' is not"),
         (a_multi("exact", **{"my-key": STRING_CHECK}), "grader.graders.my-key", "should match pattern"),
         (
             a_multi(bad=STRING_CHECK | {"input": "{{a}}"}),

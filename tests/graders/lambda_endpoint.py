@@ -37,6 +37,8 @@ class LambdaEndpoint(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.events: list[Any] = []
         """Every event that reached a function, in order of arrival."""
+        self.tenants: list[str] = []
+        """For whom functions were called, where that was said."""
         self.attempts = 0
         """Invoke requests, those that a fault answered included."""
         self.largest_in_flight = 0
@@ -120,6 +122,8 @@ class _Request(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
+        assert isinstance(self.server, LambdaEndpoint)
+        self.server.tenants += [self.headers["X-Amz-Tenant-Id"]] if "X-Amz-Tenant-Id" in self.headers else []
         self._reply(self.rfile.read(int(self.headers["Content-Length"])))
 
     def do_GET(self) -> None:

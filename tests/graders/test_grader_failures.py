@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from outcrop.graders.pipeline import GraderPipeline
-from outcrop.types.grader import CustomCodeGrader
+from outcrop.graders.lambda_function import LambdaFunction
+from outcrop.graders.reward import GradingError
 from tests.graders.grading import MakePipeline, a_completion
 from tests.graders.lambda_endpoint import DROPPED, LambdaEndpoint, TimedOut
 
@@ -201,7 +201,7 @@ def test_a_passing_fault_of_lambda_is_outlasted(
 @pytest.mark.parametrize(
     ("fault", "kind", "attempts"),
     [
-        (THROTTLED, "grader_throttled", 4),
+        (THROTTLED, "grader_throttled", 6),
         ((503, "ServiceException"), "grader_unavailable", 4),
         ((DROPPED, ""), "grader_unavailable", 4),
         ((403, "AccessDeniedException"), "grader_access_denied", 1),
@@ -237,15 +237,13 @@ def test_one_completion_in_a_hundred_failing_leaves_the_others_as_they_are(pipel
 
 
 @pytest.mark.slow
-def test_a_call_that_never_returns_is_given_up(endpoint: LambdaEndpoint) -> None:
+def test_a_function_that_does_not_answer_is_hung_up_on(endpoint: LambdaEndpoint) -> None:
     awake = threading.Event()
     arn = endpoint.function(lambda event, context: awake.wait(60), timeout_seconds=60)
-    grading = GraderPipeline(
-        CustomCodeGrader(type="custom_code", lambda_arn=arn), timeout_seconds=0.1, backoff_seconds=0
-    )
+    function = LambdaFunction(arn, timeout_seconds=0.1, backoff_seconds=0)
 
-    [reward] = grading.grade([a_completion("4")])
+    with pytest.raises(GradingError, match=r"The function did not answer within 10\.1 s\.") as raised:
+        function.invoke(b"{}", once=["grader_timeout"])
     awake.set()
 
-    assert reward.error == "grader_timeout"
-    assert reward.message == "The function did not answer within 10.1 s."
+    assert raised.value.kind == "grader_timeout"

@@ -1,10 +1,8 @@
 """The pipeline itself: order, concurrency, duplicates, streaming."""
 
 import threading
-from concurrent.futures import CancelledError
+import time
 from typing import Any
-
-import pytest
 
 from tests.graders.grading import MakePipeline, a_completion
 from tests.graders.lambda_endpoint import LambdaEndpoint
@@ -63,15 +61,42 @@ def test_nothing_to_grade_is_no_rewards(pipeline: MakePipeline) -> None:
     assert pipeline(length).grade([]) == []
 
 
-def test_completions_may_be_submitted_while_others_are_being_generated(pipeline: MakePipeline) -> None:
+def test_completions_are_graded_from_when_they_are_submitted_while_others_are_being_generated(
+    pipeline: MakePipeline, endpoint: LambdaEndpoint
+) -> None:
+    completions = [a_completion("x" * n) for n in range(20)]
+    arrived = threading.Semaphore(0)
+
+    def handler(event: Any, context: Any) -> Any:
+        arrived.release()
+        return length(event, context)
+
+    step = pipeline(handler, "custom_code").round()
+    for completion in reversed(completions):
+        step.submit([completion])
+        assert arrived.acquire(timeout=10)  # nobody has asked for a reward yet
+
+    assert [reward.reward for reward in step.grade(completions)] == [float(n) for n in range(20)]
+    assert len(endpoint.events) == 20
+
+
+def test_what_comes_twice_in_a_round_is_graded_once_and_again_in_the_next(
+    pipeline: MakePipeline, endpoint: LambdaEndpoint
+) -> None:
     grading = pipeline(length, "custom_code")
+    first, second = grading.round(), grading.round()
 
-    rewards = [grading.submit(a_completion("x" * n)) for n in range(20)]
+    first.submit([a_completion("x"), a_completion("xx")])
+    first.submit([a_completion("x")])
+    rewards = first.grade([a_completion("xx"), a_completion("x"), a_completion("xx"), a_completion("xxx")])
 
-    assert [reward.result().reward for reward in rewards] == [float(n) for n in range(20)]
+    assert [reward.reward for reward in rewards] == [2.0, 1.0, 2.0, 3.0]
+    assert len(endpoint.events) == 3
+    assert second.grade([a_completion("x")])[0].reward == 1.0
+    assert len(endpoint.events) == 4
 
 
-def test_a_reward_nobody_wants_any_more_is_not_asked_for(
+def test_closing_ends_what_has_not_had_its_turn_and_retries_no_more(
     pipeline: MakePipeline, endpoint: LambdaEndpoint
 ) -> None:
     arrived, may_go = threading.Event(), threading.Event()
@@ -82,36 +107,36 @@ def test_a_reward_nobody_wants_any_more_is_not_asked_for(
         return 1.0
 
     grading = pipeline(handler, "custom_code", concurrency=1)
-    wanted = grading.submit(a_completion("wanted"))
+    step = grading.round()
+    step.submit([a_completion("under way")])
     arrived.wait(10)
-    unwanted = grading.submit(a_completion("unwanted"))
-
-    assert unwanted.cancel()
-    may_go.set()
-    assert wanted.result().reward == 1.0
-    assert grading.grade([a_completion("later")])[0].reward == 1.0
-    assert [event["response"] for event in endpoint.events] == ["wanted", "later"]
-
-
-def test_closing_gives_up_what_waits_and_retries_no_more(
-    pipeline: MakePipeline, endpoint: LambdaEndpoint
-) -> None:
-    arrived, may_go = threading.Event(), threading.Event()
-
-    def handler(event: Any, context: Any) -> Any:
-        arrived.set()
-        may_go.wait(10)
-        return 1.0
-
-    grading = pipeline(handler, "custom_code", concurrency=1)
-    under_way = grading.submit(a_completion("under way"))
-    arrived.wait(10)
-    waiting = grading.submit(a_completion("waiting"))
+    step.submit([a_completion("waiting")])
 
     grading.close()
     may_go.set()
+    under_way, waiting, late = step.grade(
+        [a_completion("under way"), a_completion("waiting"), a_completion("late")]
+    )
 
-    assert under_way.result().reward == 1.0
-    with pytest.raises(CancelledError):
-        waiting.result()
+    assert under_way.reward == 1.0
+    assert waiting.error == late.error == "other_error"
+    assert waiting.message == "Grading was ended before this completion had its turn."
     assert len(endpoint.events) == 1
+
+
+def test_waiting_for_a_turn_is_not_the_graders_latency(pipeline: MakePipeline) -> None:
+    may_go = threading.Event()
+
+    def handler(event: Any, context: Any) -> Any:
+        if event["response"] == "slow":
+            may_go.wait(10)
+        return 1.0
+
+    step = pipeline(handler, "custom_code", concurrency=1).round()
+    step.submit([a_completion("slow")])
+    step.submit([a_completion("waits for the slow one")])
+    time.sleep(0.3)
+    may_go.set()
+    slow, waited = step.grade([a_completion("slow"), a_completion("waits for the slow one")])
+
+    assert slow.latency_seconds >= 0.3 > waited.latency_seconds

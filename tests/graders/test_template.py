@@ -87,8 +87,18 @@ def test_a_path_that_is_not_there_is_an_invalid_variable(template: str, message:
         ("{{ item.a[ }}", "is not a path"),
         ("{{ item.a | upper }}", "is not a path"),
         ("{{ item.answer ", "never closed"),
-        ("{{ sample.choices }}", "sample has output_text and output_json"),
-        ("{{ sample[0] }}", "sample has output_text and output_json"),
+        (
+            "{{ sample.output_image }}",
+            "no 'sample.output_image'; sample has output_text, output_json, output_t",
+        ),
+        ("{{ sample[0] }}", "sample has output_text, output_json, output_tools, choices"),
+        (
+            "{{ sample.output_audio.data }}",
+            "no 'sample.output_audio' here: these models write text; sample has",
+        ),
+        ("{{ sample.output_text.city }}", "'sample.output_text' is a text and has no parts"),
+        ("{{ sample.output_tools.name }}", r"is a list: its first one is 'sample.output_tools\[0\]'"),
+        ("{{ sample.choices.message }}", r"is a list: its first one is 'sample.choices\[0\]'"),
     ],
 )
 def test_a_template_that_no_row_could_make_right_is_refused(template: str, message: str) -> None:

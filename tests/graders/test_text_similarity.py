@@ -56,12 +56,24 @@ def test_a_similarity_is_the_librarys(metric: str, pair: tuple[str, str], value:
     assert graded(metric, *pair).reward == pytest.approx(value, abs=1e-8)
 
 
-@pytest.mark.parametrize("metric", get_args(TextMetric))
+@pytest.mark.parametrize("metric", [metric for metric in get_args(TextMetric) if metric != "meteor"])
 @pytest.mark.parametrize("text", ["one two three four five", "Die Antwort ist 42, so steht es da."])
 def test_equal_texts_are_wholly_alike_and_strangers_are_not(metric: str, text: str) -> None:
     assert graded(metric, text, text).reward == 1.0
     assert graded(metric, "@@@@@@", text).reward == 0.0
     assert graded(metric, "", text).reward == 0.0
+
+
+@pytest.mark.parametrize(("text", "value"), [("Paris", 0.5), ("New York", 0.9375), ("a b c d e", 0.996)])
+def test_equal_texts_come_closer_to_a_full_meteor_as_they_grow(text: str, value: float) -> None:
+    assert graded("meteor", text, text).reward == pytest.approx(value)
+    assert graded("meteor", "@@@@@@", text).reward == 0.0
+
+
+def test_meteor_finds_synonyms_whatever_the_case() -> None:
+    """Those of stems alone, as nltk does it: `large` is `larg`, which is in no dictionary."""
+    assert graded("meteor", "He is ILL", "he is sick").reward == graded("meteor", "a b c", "a b c").reward
+    assert graded("meteor", "a big dog", "a large dog").reward == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("text", ["Paris", "New York", "Rio de Janeiro"])

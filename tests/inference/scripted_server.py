@@ -19,6 +19,8 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.replies: list[Response | Callable[[], Response]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.bearers: list[str | None] = []
+        """The Authorization header of each."""
         routes = [
             Route(f"/v1/{path}", self._answer, methods=["POST"])
             for path in ("chat/completions", "completions", "load_lora_adapter")
@@ -27,6 +29,7 @@ class ScriptedServer:
 
     async def _answer(self, request: Request) -> Response:
         self.asked.append((request.url.path, orjson.loads(await request.body())))
+        self.bearers.append(request.headers.get("authorization"))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return reply if isinstance(reply, Response) else reply()
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.answer_reader import AnswerReader, Content, Part, Thinking
-from local.call_scanner import CallArguments, CallStart
+from training_image.answer_reader import AnswerReader, Content, Part, Thinking
+from training_image.call_scanner import CallArguments, CallStart
 from training_image.grammars import Thought
 
 QWEN = """<think>

@@ -18,7 +18,7 @@ Invoke = Callable[[Any], tuple[Any, bool]]
 
 @pytest.fixture
 def functions(tmp_path: Path) -> Iterator[Functions]:
-    functions = Functions("http://127.0.0.1:1", tmp_path / "logs")
+    functions = Functions("http://127.0.0.1:1", tmp_path / "logs", "http://127.0.0.1:2/v1")
     yield functions
     functions.stop()
 
@@ -50,6 +50,26 @@ def test_a_function_gets_its_event_and_context(a_grader: Callable[..., Invoke]) 
 
     assert answer == [{"text": "é"}, "g", "arn:aws:lambda:us-west-2:123456789012:function:g", True]
     assert not is_error
+
+
+def test_a_grader_sees_which_judge_the_user_named_and_its_prompt_as_it_is_on_disk(
+    monkeypatch: pytest.MonkeyPatch, a_grader: Callable[..., Invoke], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUDGE_MODEL", "tiny")
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Be fair.")
+    invoke = a_grader(
+        "import os, pathlib\n"
+        "PROMPT = pathlib.Path(__file__).with_name('prompt.txt').read_text()\n"
+        "def lambda_handler(event, context):\n"
+        "    return [PROMPT, os.environ['JUDGE_MODEL'], os.environ['JUDGE_BASE_URL']]"
+    )
+    first, _ = invoke({})
+
+    prompt.write_text("Be strict.")
+
+    assert first == ["Be fair.", "tiny", "http://127.0.0.1:2/v1"]
+    assert invoke({})[0][0] == "Be strict."
 
 
 def test_a_function_sees_the_emulated_account_and_no_credential_of_the_user(

@@ -35,9 +35,20 @@ def test_the_bundle_is_the_source_and_nothing_else() -> None:
     files = [file for file in folder.rglob("*") if file.is_file()]
 
     assert {path.name for path in folder.iterdir()} == {"outcrop", "lambdas"}
-    assert {file.suffix for file in files} <= {".py", ".sh", ".txt"}
-    assert sum(file.stat().st_size for file in files) < 1_000_000
+    data = [file for file in files if file.suffix == ".xz"]
+    assert [file.name for file in data] == ["wordnet-3.0.txt.xz"]
+    assert {file.suffix for file in files} - {".xz"} <= {".py", ".sh", ".txt"}
+    assert sum(file.stat().st_size for file in files if file not in data) < 1_000_000
+    assert sum(file.stat().st_size for file in data) < 500_000
     assert bundle.source_bundle() == str(folder)
+
+
+def test_the_words_that_judges_are_asked_with_are_in_the_bundle() -> None:
+    prompts = "outcrop/graders/prompts"
+
+    shipped = {file.name for file in (Path(bundle.source_bundle()) / prompts).iterdir()}
+
+    assert shipped == {"label.txt", "model_as_judge.txt", "score.txt"}
 
 
 def test_every_handler_is_in_the_bundle(templates: Templates) -> None:

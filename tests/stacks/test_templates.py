@@ -35,6 +35,7 @@ def test_the_stacks_are_these(templates: Templates) -> None:
         "OutcropFiles",
         "OutcropTraining",
         "OutcropWorkflow",
+        "OutcropSandbox",
         "OutcropServing",
         "OutcropApi",
     }
@@ -71,14 +72,15 @@ def test_nothing_has_a_physical_name(templates: Templates) -> None:
 def test_functions_run_on_arm_with_one_source_bundle(templates: Templates) -> None:
     functions = [one["Properties"] for _, one in resources(templates, "AWS::Lambda::Function")]
 
-    assert len(functions) == 10
+    assert len(functions) == 11
     assert {function["Runtime"] for function in functions} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in functions} == {("arm64",)}
-    assert len({function["Code"]["S3Key"] for function in functions}) == 1
+    ours = [function for function in functions if function["Handler"] != "lambdas.sandbox.handler.handler"]
+    assert len({function["Code"]["S3Key"] for function in ours}) == 1
     layers = {
         one["Properties"]["Content"]["S3Key"] for _, one in resources(templates, "AWS::Lambda::LayerVersion")
     }
-    assert len(layers) == 1
+    assert len(layers) == 2  # the functions' and the sandbox's
 
 
 def test_inference_streams_and_the_rest_is_buffered(templates: Templates) -> None:
@@ -157,7 +159,7 @@ def test_a_rate_limit_says_when_to_come_back_soon_enough_for_the_sdk_to_wait(kin
     assert 0 < int(refusal.headers["retry-after"]) < 120
 
 
-@pytest.mark.parametrize("stack", ["Storage", "Files", "Training", "Workflow", "Serving", "Api"])
+@pytest.mark.parametrize("stack", ["Storage", "Files", "Training", "Workflow", "Sandbox", "Serving", "Api"])
 def test_cfn_lint_finds_no_error(templates: Templates, stack: str) -> None:
     found = lint_all(json.dumps(templates[f"Outcrop{stack}"]))
 

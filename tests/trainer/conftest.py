@@ -37,6 +37,8 @@ HYPERPARAMETERS = TrainingHyperparameters(
     lora_r=8,
     lora_layers=None,
     reasoning_effort="default",
+    grader_warning_limit=0.1,
+    grader_failure_limit=0.5,
 )
 STRING_CHECK = factories.STRING_CHECK
 
@@ -119,6 +121,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
         *,
         grader: dict[str, Any] = STRING_CHECK,
         response_format: dict[str, Any] | None = None,
+        seed: int = 7,
         root: Path = tmp_path,
         **hyperparameters: Any,
     ) -> Run:
@@ -131,7 +134,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
             fine_tuned_model=f"ft:tiny-caps:acme::{job.id[-8:]}",
             grader=TypeAdapter(Grader).validate_python(grader),
             hyperparameters=HYPERPARAMETERS.model_copy(update=hyperparameters),
-            seed=7,
+            seed=seed,
             response_format=response_format,
         )
         channels = root / "input/data"

@@ -1,22 +1,25 @@
 """Whole runs of the trainer on bad days: graders that fail on some completions or most, and a full disk."""
 
 import os
+import re
 import subprocess
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import orjson
 import pytest
+from safetensors.torch import load_file
 
 from outcrop import s3_keys
 from outcrop.stores.checkpoints import CheckpointStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult
-from tests.graders.lambda_endpoint import LambdaEndpoint
+from tests.graders.lambda_endpoint import LambdaEndpoint, TimedOut
 from tests.trainer.conftest import MakeRun, Run
 from training_image.trainer import checkpoints
 
@@ -42,6 +45,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("A file system can be mounted by root alone.")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+CAUSES = ("grader_exception", "grader_timeout", "invalid_reward", "missing_reward")
 
 
 def is_unlucky(text: str, *, share: float) -> bool:
@@ -92,13 +98,17 @@ def test_completions_a_grader_fails_on_are_left_out_counted_and_warned_of(
     failed = [one for step in by_step.values() for one in step if one["error"]]
     assert failed
     assert {(one["error"], one["reward"], one["advantage"]) for one in failed} == {
-        ("grader_exception", None, 0.0)
+        ("grader_exception", None, None)
     }
     assert all("the judge is out of quota" in one["error_message"] for one in failed)
     for metrics in run.metrics():
         seen = Counter(one["error"] for one in by_step[metrics["step"]] if one["error"])
         assert metrics["errors"] == seen
-    assert [one for one in run.messages() if "more than 10% of the completions; they are left out" in one]
+    [warning] = [event.message for event in run.events() if "left out of the training" in event.message]
+    assert re.match(r"The grader failed on \d+% of the last .*completions \(grader_exception \d+\)", warning)
+    evaluated = [one for one in run.metrics() if "valid_errors" in one]
+    assert [one["step"] for one in evaluated] == [2, 4]
+    assert all(one["valid_errors"].keys() <= {"grader_exception"} for one in evaluated)
 
 
 def test_a_grader_that_fails_on_most_completions_of_a_step_ends_the_run_with_its_own_words(
@@ -110,8 +120,12 @@ def test_a_grader_that_fails_on_most_completions_of_a_step_ends_the_run_with_its
     status = run.train()
 
     assert status == 1
-    assert "% of the completions of a step. grader_exception: RuntimeError: the judge is out" in run.failure
-    assert "Traceback" not in run.failure
+    assert run.failure.startswith("grader_failing: The grader failed on ")
+    first = "First failure, grader_exception: RuntimeError: the judge is out of quota\n"
+    assert "% of the completions of the validation rows (grader_exception " in run.failure
+    assert first in run.failure
+    assert "in rewards_some" in run.failure  # the function's own traceback, none of ours
+    assert "training_image" not in run.failure
 
 
 def test_a_grader_that_sleeps_ends_the_run_with_what_lambda_says(
@@ -123,7 +137,101 @@ def test_a_grader_that_sleeps_ends_the_run_with_what_lambda_says(
     status = run.train()
 
     assert status == 1
-    assert "grader_timeout: The function ran into its own time-out" in run.failure
+    assert "First failure, grader_timeout: The function ran into its own time-out" in run.failure
+
+
+def test_rollouts_say_what_each_reward_took_and_what_came_with_it(
+    a_run: MakeRun, lambdas: LambdaEndpoint
+) -> None:
+    def answer(event: Any, context: Any) -> Any:
+        time.sleep(0.02)
+        return [
+            {"id": one["id"], "aggregate_reward_score": 1, "metrics_list": [{"name": "polite", "value": 0.5}]}
+            for one in event
+        ]
+
+    arn = lambdas.function(answer)
+    run = a_run(grader={"type": "lambda", "lambda": {"function": arn}}, max_steps=1)
+
+    assert run.train() == 0
+
+    for line in rollouts(run, 1):
+        assert line["metrics"] == {"polite": 0.5}
+        assert line["latency_seconds"] >= 0.02
+        assert (line["reward"], line["advantage"]) == (1.0, 0.0)
+        assert (line["error"], line["error_message"], line["explanation"]) == (None, None, None)
+        assert line["tokens"] == {}
+
+
+def test_hostile_rewards_leave_the_weights_sound(a_run: MakeRun, lambdas: LambdaEndpoint) -> None:
+    hostile = [b"NaN", b"1e999", b"-Infinity", b"true", b'"1.0"', b"null", b"1e300", b"[1]"]
+    numbers = [b"1e9", b"-1e9", b"1e-300", b"-0.0", b"0.5", b"3", b"999999999.9", b"1e-45"]
+
+    def answer(event: Any, context: Any) -> bytes:
+        place = zlib.crc32(event["response"].encode())
+        return (hostile if place % 10 < 4 else numbers)[place // 10 % 8]
+
+    arn = lambdas.function(answer)
+    run = a_run(
+        grader={"type": "custom_code", "lambda_arn": arn}, grader_failure_limit=0.9, prompts_per_step=8
+    )
+
+    assert run.train() == 0
+
+    refused = Counter(one["error"] for step in (1, 2, 3, 4) for one in rollouts(run, step))
+    assert refused["invalid_reward"] > 10
+    weights = load_file(run.root / "model/adapter_model.safetensors")
+    assert all(bool(one.isfinite().all()) for one in weights.values())
+    assert any(bool(one.any()) for name, one in weights.items() if "lora_B" in name)
+
+
+def test_a_grader_that_fails_on_a_tenth_teaches_as_much_as_one_that_never_fails(
+    a_run: MakeRun, lambdas: LambdaEndpoint, tmp_path: Path
+) -> None:
+    """The tolerance is the spread of the sound runs themselves, which differ in their seed alone."""
+    calls = Counter[str]()
+
+    def failing(event: Any, context: Any) -> Any:
+        """A tenth of the completions, another tenth each time they come, in every way there is."""
+        calls[event["response"]] += 1
+        place = zlib.crc32(f"{event['response']} {event['prompt']} {calls[event['response']] // 2}".encode())
+        if place % 10 == 0:
+            match place // 10 % 4:
+                case 0:
+                    raise RuntimeError("the judge is out of quota")
+                case 1:
+                    raise TimedOut
+                case 2:
+                    return b"NaN"
+                case _:
+                    return {"statusCode": 200, "body": "no verdict"}
+        return rewards_some(event, failing=0.0)
+
+    def tuned(name: str, handler: Any, seed: int) -> float:
+        arn = lambdas.function(handler, name=name)
+        run = a_run(
+            grader={"type": "custom_code", "lambda_arn": arn},
+            seed=seed,
+            root=tmp_path / f"{name}-{seed}",
+            max_steps=20,
+            prompts_per_step=8,
+            num_generations=8,
+            eval_interval=10,
+            save_steps=10,
+            lora_r=16,
+        )
+        assert run.train() == 0
+        if handler is failing:
+            lost = Counter(line["error"] for step in range(1, 21) for line in rollouts(run, step))
+            assert 0.03 < 1 - lost[None] / lost.total() < 0.2
+            assert lost.keys() == {None, *CAUSES}
+        return result(run).metrics["valid_reward_tuned"]
+
+    sound = [tuned("sound", lambda event, context: rewards_some(event, failing=0.0), n) for n in (1, 2, 3)]
+    faulty = [tuned("faulty", failing, n) for n in (1, 2, 3)]
+
+    spread = max(sound) - min(sound)
+    assert fmean(faulty) >= fmean(sound) - max(spread, 0.05), (sound, faulty)
 
 
 @pytest.mark.parametrize("room_for", ["nothing", "the adapter"])

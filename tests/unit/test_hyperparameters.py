@@ -24,6 +24,7 @@ def test_auto_takes_the_models_own_defaults(model: BaseModel) -> None:
     assert resolved.max_completion_length == model.max_completion_length
     assert resolved.temperature == 1.0
     assert resolved.beta == 0.0
+    assert (resolved.grader_warning_limit, resolved.grader_failure_limit) == (0.1, 0.5)
 
 
 def test_a_small_file_is_read_often_enough_for_24_steps(model: BaseModel) -> None:
@@ -72,6 +73,14 @@ def test_num_generations_overrides_the_compute_multiplier(model: BaseModel) -> N
     assert resolve(asked, model, rows=10).num_generations == 3
 
 
+def test_how_often_a_grader_may_fail_is_the_jobs_own_to_say(model: BaseModel) -> None:
+    asked = ReinforcementHyperparameters(grader_warning_limit=0, grader_failure_limit=1.0)
+
+    resolved = resolve(asked, model, rows=100)
+
+    assert (resolved.grader_warning_limit, resolved.grader_failure_limit) == (0, 1)
+
+
 def test_evaluations_and_checkpoints_come_about_five_times_a_run(model: BaseModel) -> None:
     resolved = resolve(ReinforcementHyperparameters(n_epochs=10, batch_size=1), model, rows=10)
 
@@ -101,6 +110,9 @@ def test_a_run_of_one_step_is_evaluated_after_it(model: BaseModel) -> None:
         ("num_generations", 1),
         ("temperature", 0),
         ("beta", -1),
+        ("grader_warning_limit", -0.1),
+        ("grader_failure_limit", 1.1),
+        ("grader_failure_limit", True),
     ],
 )
 def test_what_is_out_of_openais_range_is_refused(name: str, value: object) -> None:

@@ -29,6 +29,16 @@ def test_the_trainer_s_own_words_are_the_message(reason: str, message: str) -> N
     assert not failure.is_infrastructure
 
 
+def test_a_failing_grader_is_told_by_its_code_and_its_own_words() -> None:
+    reason = "AlgorithmError: grader_failing: The grader failed on 60%. First failure, KeyError"
+
+    failure = training_failure.of_description(described(f"{reason}, exit code: 1"))
+
+    assert failure.error.code == "grader_failing"
+    assert failure.error.message == "The grader failed on 60%. First failure, KeyError"
+    assert not failure.is_infrastructure
+
+
 @pytest.mark.parametrize(
     "reason",
     [

@@ -1,5 +1,6 @@
 """Every path of the workflow to every end of a job."""
 
+import json
 from typing import Any
 
 import boto3
@@ -7,12 +8,14 @@ import pytest
 
 from outcrop import s3_keys
 from outcrop.operations import training
+from outcrop.settings import settings
 from outcrop.stores.events import EventStore
 from outcrop.stores.files import FileStore
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingSpec
 from outcrop.types.fine_tuning_job import FineTuningJob
+from outcrop.types.judge import parse
 from tests import factories
 from tests.workflow.conftest import Workflow
 from tests.workflow.training import (
@@ -84,6 +87,17 @@ def test_the_trainer_gets_its_spec_and_its_channels(workflow: Workflow) -> None:
     assert spec.hyperparameters.prompts_per_step == 4  # the file has four rows
 
 
+def test_the_trainer_gets_the_deployments_judges(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    judges = {"gpt-5-mini": {"provider": "bedrock", "model": "openai.gpt-oss-120b-1:0"}}
+    monkeypatch.setenv("OUTCROP_JUDGES", json.dumps(judges))
+    settings.cache_clear()
+
+    job = workflow.run(a_new_job())
+
+    spec = ObjectStore().get(f"{s3_keys.config(PROJECT, job.id, 1)}spec.json")
+    assert TrainingSpec.model_validate_json(spec).judges == parse(judges)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_bad_training_file_fails_the_job_and_names_its_lines(workflow: Workflow, times: int) -> None:
     workflow.times = times
@@ -99,6 +113,22 @@ def test_a_bad_training_file_fails_the_job_and_names_its_lines(workflow: Workflo
     assert job.error.message.startswith("training_file: line 2 has no 'messages'; line 3 is not JSON")
     assert FileStore(PROJECT).get(file.id).status == "error"
     assert messages(job)[-1] == f"The job failed: {job.error.message}"
+    assert workflow.training_jobs.requests == []
+
+
+@pytest.mark.parametrize("param", ["training_file", "validation_file"])
+def test_a_late_row_without_what_the_grader_reads_fails_the_job_and_is_named(
+    workflow: Workflow, param: str
+) -> None:
+    late = b'{"messages": [{"role": "user", "content": "A"}], "answer": "A"}\n'
+    file = factories.a_file(content=factories.ROWS * 50 + late * 2)
+
+    job = workflow.run(a_new_job(**{param: file.id}))
+
+    lacks = "has no 'item.reference_answer', which grader.reference reads; it has messages, answer"
+    assert job.error is not None
+    assert (job.error.code, job.error.param) == (f"invalid_{param}", param)
+    assert job.error.message == f"{param}: line 201 {lacks}; line 202 {lacks}."
     assert workflow.training_jobs.requests == []
 
 

@@ -1,7 +1,7 @@
 """What a run reads: its rows, and which of them each step trains on."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,12 @@ def rows(channel: Path) -> list[dict[str, Any]]:
         return dataset.read(lines)
 
 
-def prompt(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row's conversation as chat templates take it: text parts joined into one string."""
-    return [{**message, "content": _text(message["content"])} for message in row["messages"]]
+def question(rows: Sequence[dict[str, Any]], index: int) -> dict[str, Any]:
+    """What row `index` asks the policy: `prompt`, its conversation with text parts joined into one string,
+    and the `tools` that may be called."""
+    row = rows[index]
+    prompt = [{**message, "content": _text(message.get("content"))} for message in row["messages"]]
+    return {"prompt": prompt, "tools": row.get("tools") or [], "index": index}
 
 
 def schedule(rows: list[dict[str, Any]], *, steps: int, batch_size: int, seed: int) -> Dataset:
@@ -36,11 +39,12 @@ def schedule(rows: list[dict[str, Any]], *, steps: int, batch_size: int, seed: i
     depend on the seed and n alone: a resumed run continues where it was.
     """
 
-    def with_prompts(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        return {"prompt": [prompt(rows[index]) for index in batch["index"]], "index": batch["index"]}
+    def questions(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        asked = [question(rows, index) for index in batch["index"]]
+        return {name: [one[name] for one in asked] for name in ("prompt", "tools", "index")}
 
     order = _shuffled(len(rows), steps * batch_size, random.Random(seed))  # noqa: S311
-    return Dataset.from_dict({"index": order}).with_transform(with_prompts)
+    return Dataset.from_dict({"index": order}).with_transform(questions)
 
 
 def _shuffled(rows: int, length: int, rng: random.Random) -> list[int]:
@@ -52,5 +56,5 @@ def _shuffled(rows: int, length: int, rng: random.Random) -> list[int]:
     return [next(order) for _ in range(length)]
 
 
-def _text(content: str | list[dict[str, Any]]) -> str:
-    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+def _text(content: str | list[dict[str, Any]] | None) -> str | None:
+    return "".join(part["text"] for part in content) if isinstance(content, list) else content

@@ -8,12 +8,17 @@ import torch
 from safetensors import SafetensorError
 
 from outcrop.errors import APIError
+from outcrop.training_spec import GRADER_FAILING
 
-_LONGEST = 1000  # SageMaker cuts a failure reason at 1024 characters
+_LONGEST = 990  # SageMaker cuts a failure reason, its own words included, at 1024 characters
 
 
 class TrainingError(Exception):
     """The message is shown as the job's error."""
+
+
+class GraderFailing(TrainingError):
+    """The grader gives too few rewards to learn from."""
 
 
 def explain(error: BaseException) -> str:
@@ -24,9 +29,19 @@ def explain(error: BaseException) -> str:
             "max_completion_length, or use an instance with more memory."
         )
     if isinstance(error, TrainingError | APIError):
-        return str(error)[:_LONGEST]
+        code = f"{GRADER_FAILING}: " if isinstance(error, GraderFailing) else ""
+        return _shortened(f"{code}{error}")
     lines = str(error).strip().splitlines()
-    return f"The trainer failed: {type(error).__name__}{': ' + lines[0] if lines else ''}"[:_LONGEST]
+    return _shortened(f"The trainer failed: {type(error).__name__}{': ' + lines[0] if lines else ''}")
+
+
+def _shortened(text: str) -> str:
+    """A traceback says most in its first lines and its last."""
+    if len(text) <= _LONGEST:
+        return text
+    gap = "\n[...]\n"
+    half = (_LONGEST - len(gap)) // 2
+    return text[:half] + gap + text[-half:]
 
 
 @contextmanager

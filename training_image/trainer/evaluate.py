@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from training_image.generate import generate, stop_tokens
+from training_image.generate import Generated, generate, stop_tokens
 from training_image.sampling import Sampling
-from training_image.trainer.dataset import prompt
+from training_image.trainer import prompts
+from training_image.trainer.dataset import question
 from training_image.trainer.merging import merged
-from training_image.trainer.rewards import Graded, Grades, grade
+from training_image.trainer.rewards import Graded, Grades, GradingRound
 
 _ROWS_AT_ONCE = 32
 
@@ -33,28 +34,36 @@ class Evaluator:
         """
         started = time.perf_counter()
         inputs = [
-            {"prompt": prompt(row), "index": index}
-            for index, row in enumerate(self._rows)
-            for _ in range(self._samples)
+            question(self._rows, index) for index in range(len(self._rows)) for _ in range(self._samples)
         ]
+        round = GradingRound(self._grader, self._rows, inputs)
         with merged(model):
             texts = [
                 text
                 for start in range(0, len(inputs), _ROWS_AT_ONCE)
-                for text in self._complete(model, inputs[start : start + _ROWS_AT_ONCE], start)
+                for text in self._complete(model, inputs[start : start + _ROWS_AT_ONCE], start, round)
             ]
-        graded = grade(self._grader, self._rows, inputs, texts)
+        graded = round.grade(texts)
         self.seconds = time.perf_counter() - started
         return graded
 
-    def _complete(self, model: Any, inputs: Sequence[dict[str, Any]], start: int) -> list[str]:
-        prompts = [
-            self._tokenizer.apply_chat_template(one["prompt"], add_generation_prompt=True, return_dict=False)
-            for one in inputs
-        ]
+    def _complete(
+        self, model: Any, inputs: Sequence[dict[str, Any]], start: int, round: GradingRound
+    ) -> list[str]:
+        """Of the inputs from `start` on; each is submitted to be graded as soon as it has ended."""
+        asked = [prompts.tokens(one, self._tokenizer) for one in inputs]
         samplings = [self._sampling_of(start + place) for place in range(len(inputs))]
-        made = generate(model, prompts, samplings, stop_token_ids=stop_tokens(model, self._tokenizer))
-        return self._tokenizer.batch_decode([one.token_ids for one in made], skip_special_tokens=True)
+        made = generate(
+            model,
+            asked,
+            samplings,
+            stop_token_ids=stop_tokens(model, self._tokenizer),
+            on_end=lambda place, one: round.submit(start + place, self._text(one), one.finish_reason),
+        )
+        return [self._text(one) for one in made]
+
+    def _text(self, completion: Generated) -> str:
+        return self._tokenizer.decode(completion.token_ids, skip_special_tokens=True)
 
     def _sampling_of(self, place: int) -> Sampling:
         temperature = 0.0 if self._samples == 1 else self._sampling.temperature

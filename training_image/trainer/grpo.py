@@ -7,7 +7,7 @@ rewards are all equal, which has no gradient, costs nothing.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,18 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from outcrop.hyperparameters import TrainingHyperparameters
-from training_image.generate import generate
+from training_image.generate import Generated, generate
 from training_image.sampling import Sampling
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.merging import merged
 from training_image.trainer.packing import log_probabilities
+from training_image.trainer.prompts import tokens
+from training_image.trainer.rewards import GradingRound, Rewards
 
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
 """Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
 policy.
 """
-
-Grade = Callable[[Sequence[dict[str, Any]], Sequence[str]], list[float | None]]
-"""Rows and their completions in, rewards out; None for a completion that could not be graded."""
 
 
 def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path) -> GRPOConfig:
@@ -66,23 +65,32 @@ def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path)
 class GroupTrainer(GRPOTrainer):
     args: GRPOConfig
     model: Any
+    processing_class: Any
     num_generations: int
 
     def __init__(
-        self, *, sampling: Sampling, grade: Grade, save: Callable[[], None], **arguments: Any
+        self, *, sampling: Sampling, rewards: Rewards, save: Callable[[], None], **arguments: Any
     ) -> None:
         """`save` is called after a step for which a callback asked for a checkpoint."""
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
         self._sampling = sampling
-        self._grade = grade
+        self._rewards = rewards
+        self._round: GradingRound
+        self._questions: list[dict[str, Any]] = []
+        self._has_reward: list[bool] = []
         self._on_save = save
         self.advantages: list[float] = []
         """Of the latest step's completions."""
         self.completion_tokens = 0
         """In the latest step."""
         self.seconds = {"sampling": 0.0, "grading": 0.0, "training": 0.0}
-        """Of the step so far; whoever reports a step sets them back to 0."""
+        """Of the step so far; whoever reports a step sets them back to 0. Grading counts from when sampling
+        has ended: what was graded before cost nothing."""
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        """TRL's gives every row the same tools."""
+        return [tokens(question, self.processing_class) for question in self._questions], None, {}
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
@@ -90,14 +98,20 @@ class GroupTrainer(GRPOTrainer):
         started = time.perf_counter()
         samplings = [self._sampling] * len(prompt_ids)
         with merged(self.model):
-            made = generate(self.model, prompt_ids, samplings, stop_token_ids=self.eos_token_ids)
+            made = generate(
+                self.model,
+                prompt_ids,
+                samplings,
+                stop_token_ids=self.eos_token_ids,
+                on_end=lambda place, one: self._round.submit(place, self._text(one), one.finish_reason),
+            )
         self.seconds["sampling"] += time.perf_counter() - started
-        stops = [[one.stop] if one.stop else [] for one in made]
-        ids = [one.token_ids + [token for token, _ in stop] for one, stop in zip(made, stops, strict=True)]
-        logprobs = [
-            one.logprobs + [logprob for _, logprob in stop] for one, stop in zip(made, stops, strict=True)
-        ]
-        return ids, logprobs
+        logprobs = [one.logprobs + ([one.stop[1]] if one.stop else []) for one in made]
+        return [_ids(one) for one in made], logprobs
+
+    def _text(self, completion: Generated) -> str:
+        """As TRL decodes it a moment later; where it should read it otherwise, its reading is what counts."""
+        return self.processing_class.decode(_ids(completion), skip_special_tokens=True)
 
     def _calculate_rewards(
         self,
@@ -108,28 +122,39 @@ class GroupTrainer(GRPOTrainer):
     ) -> Tensor:
         """TRL's own logs the training row when a reward is None; a row must not be in a log."""
         started = time.perf_counter()
-        rewards = self._grade(inputs, [completion[0]["content"] for completion in completions])
+        rewards = self._rewards.rewards(self._round, [completion[0]["content"] for completion in completions])
         self.seconds["grading"] += time.perf_counter() - started
+        self._has_reward = [reward is not None for reward in rewards]
         values = [torch.nan if reward is None else reward for reward in rewards]
         return torch.tensor(values, dtype=torch.float32, device=self.accelerator.device)[:, None]
 
     def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
-        """As TRL's, but groups stay whole: TRL shuffles the completions of a step before it splits them."""
-        groups = self.args.gradient_accumulation_steps
-        place = self._step % groups
+        """As TRL's, but groups stay together, less what has no reward: TRL shuffles the completions of a step
+        before it splits them, and has those without a reward, at advantage 0, count in the step's number of
+        tokens, which makes the others weigh less, and in the KL term."""
+        place = self._step % self.args.gradient_accumulation_steps
         if place == 0 or self._buffered_inputs is None:
+            self._round = self._rewards.round(generation_batch)
+            self._questions = generation_batch
             batch = self._generate_and_score_completions(generation_batch)
             self.advantages = batch["advantages"].tolist()
-            self.completion_tokens = int(batch["completion_mask"].sum())
-            size = self.num_generations
+            device = self.accelerator.device
+            groups = [torch.tensor(group, dtype=torch.long, device=device) for group in self._comparable()]
+            tokens = torch.stack([batch["completion_mask"][group].sum() for group in groups]).sum()
+            self.completion_tokens = int(tokens)
+            batch["num_items_in_batch"] = tokens
             self._buffered_inputs = [
-                {
-                    name: value[group * size : (group + 1) * size] if value.dim() else value
-                    for name, value in batch.items()
-                }
-                for group in range(groups)
+                {name: value[group] if value.dim() else value for name, value in batch.items()}
+                for group in groups
             ]
         return self._buffered_inputs[place]
+
+    def _comparable(self) -> Iterator[list[int]]:
+        """Of each group, the places of the completions that have a reward, if there are two to compare."""
+        size = self.num_generations
+        for start in range(0, len(self._has_reward), size):
+            graded = [place for place in range(start, start + size) if self._has_reward[place]]
+            yield graded if len(graded) > 1 else []
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Tensor:
         before = self.seconds["sampling"] + self.seconds["grading"]
@@ -140,8 +165,9 @@ class GroupTrainer(GRPOTrainer):
         return loss
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
-        if self.beta == 0.0 and not inputs["advantages"].any():
-            # All rewards of the group are equal, so there is no gradient to compute.
+        advantages = inputs["advantages"]
+        if not len(advantages) or (self.beta == 0.0 and not advantages.any()):
+            # Too few of the group have a reward, or all rewards are equal: there is no gradient to compute.
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
         loss = super()._compute_loss(model, inputs)
         self._check_sampler(inputs)
@@ -209,10 +235,15 @@ def is_packable(model_config: Any) -> bool:
     return model_config._attn_implementation.startswith("sdpa") and set(layers) == {"full_attention"}
 
 
+def _ids(completion: Generated) -> list[int]:
+    """Its tokens, and the stop token that ended it."""
+    return completion.token_ids + ([completion.stop[0]] if completion.stop else [])
+
+
 def _padded(rows: list[Tensor], width: int) -> Tensor:
     return torch.stack([pad(row, (0, width - len(row))) for row in rows])
 
 
 def _grader(**_: Any) -> list[float | None]:
     """TRL wants a reward function; `GroupTrainer._calculate_rewards` stands in for it."""
-    raise AssertionError("rewards come from `grade`")
+    raise AssertionError("rewards come from `rewards`")

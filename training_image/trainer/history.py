@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
+from training_image.trainer.failing import Failing
+
 
 @dataclass
 class History:
@@ -19,6 +21,9 @@ class History:
     published: list[int] = field(default_factory=list)
     """Steps whose adapter can be served."""
     warned: list[str] = field(default_factory=list)
+    failing: Failing = field(default_factory=Failing)
+    """The grader, in training."""
+    failing_in_evaluation: Failing = field(default_factory=Failing)
 
     def best_step(self) -> int:
         """Of those published, the one with the best validation reward, the later of two equal ones; else the
@@ -56,7 +61,10 @@ class History:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "History":
         evaluations = {int(step): reward for step, reward in stored["evaluations"].items()}
-        return cls(**{**stored, "evaluations": evaluations})
+        failing = {
+            name: Failing(**stored[name]) for name in ("failing", "failing_in_evaluation") if name in stored
+        }
+        return cls(**{**stored, **failing, "evaluations": evaluations})
 
 
 def _troubles(history: History) -> dict[str, str]:

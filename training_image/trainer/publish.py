@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Publisher:
     def rollouts(self, step: int, graded: Sequence[Graded], advantages: Sequence[float]) -> None:
         key = s3_keys.rollouts(self._spec.project, self._spec.job_id, step)
         lines = [
-            _line(step, one) | {"advantage": advantage}
+            _line(step, one) | {"advantage": None if one.reward.error else advantage}
             for one, advantage in zip(graded, advantages, strict=True)
         ]
         self._put_lines(key, lines)
@@ -108,4 +109,7 @@ def _line(step: int, graded: Graded) -> dict[str, Any]:
         "metrics": graded.reward.metrics,
         "error": graded.reward.error,
         "error_message": graded.reward.message,
+        "explanation": graded.reward.explanation,
+        "latency_seconds": round(graded.reward.latency_seconds, 3),
+        "tokens": {model: asdict(used) for model, used in graded.reward.tokens.items()},
     }

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,19 @@ from outcrop.training_spec import TrainingResult, TrainingSpec
 from training_image.trainer import checkpoints
 from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
+from training_image.trainer.failing import STEPS, Failing
 from training_image.trainer.grpo import GroupTrainer
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
-from training_image.trainer.rewards import Rewards, failures, mean_metrics, mean_reward
+from training_image.trainer.rewards import (
+    Graded,
+    Rewards,
+    check,
+    failures,
+    judges_tokens,
+    mean_metrics,
+    mean_reward,
+)
 
 HISTORY = "history.json"
 
@@ -43,6 +52,7 @@ class Reporter(TrainerCallback):
         self._spec = spec
         self._rewards = rewards
         self._evaluator = evaluator
+        self._evaluated: Sequence[Graded] = ()
         self._checkpoint_folder = checkpoint_folder
         self._is_told_to_stop = is_told_to_stop
         self._events = EventStore(spec.project, spec.job_id)
@@ -55,17 +65,27 @@ class Reporter(TrainerCallback):
         if self._evaluator is None:
             return
         graded = self._evaluator.evaluate(self.trainer.model)
+        self._evaluated = graded
         self._publisher.evaluation(step, graded)
+        limit = self._spec.hyperparameters.grader_failure_limit
+        check(graded, limit, is_first=step == 0, of="of the validation rows")
+        failing, failed = self.history.failing_in_evaluation, failures(graded)
+        failing.add(len(graded), failed, window=1)
+        self._tell_of_failures(failing, "an evaluation's completions", "evaluation")
         reward = mean_reward(graded)
         if reward is None:
-            first = graded[0].reward
-            raise TrainingError(f"The grader failed on every validation row. {first.error}: {first.message}")
+            return
         self.history.evaluations[step] = reward
         if step == 0:
             self._events.append(
                 "info",
-                f"Base model: validation mean reward {reward:.3f} on {len(graded)} rows.",
-                data={"step": 0, "full_valid_mean_reward": reward},
+                f"Base model: validation mean reward {reward:.3f} on {len(graded) - failed.total()} rows.",
+                data={
+                    "step": 0,
+                    "full_valid_mean_reward": reward,
+                    "valid_errors": failed,
+                    "model_graders_token_usage": judges_tokens(train=(), evaluated=graded),
+                },
             )
 
     def on_step_begin(
@@ -113,14 +133,10 @@ class Reporter(TrainerCallback):
         )
         for text in history.new_warnings():
             self._events.append("warn", text)
-        if self._rewards.is_failing and "grader_failing" not in history.warned:
-            history.warned.append("grader_failing")
-            causes = ", ".join(f"{cause} {count}" for cause, count in failures(self._rewards.latest).items())
-            self._events.append(
-                "warn",
-                "The grader fails on more than 10% of the completions; they are left out of the training. "
-                f"In this step: {causes or 'none'}.",
-            )
+        history.failing.add(len(self._rewards.latest), failures(self._rewards.latest), window=STEPS)
+        seen = len(history.failing.completions)
+        steps = "the last step's completions" if seen == 1 else f"the last {seen} steps' completions"
+        self._tell_of_failures(history.failing, steps, "training")
 
     def save(self) -> None:
         """The adapter where it can be served, then the resume state, which says that it is there. A full disk
@@ -180,6 +196,21 @@ class Reporter(TrainerCallback):
             return False
         return not (job.pause_requested or self._is_told_to_stop())
 
+    def _tell_of_failures(self, failing: Failing, completions: str, left_out_of: str) -> None:
+        match failing.news(self._spec.hyperparameters.grader_warning_limit):
+            case "failing" | "worse" as news:
+                again = " by now" if news == "worse" else ""
+                self._events.append(
+                    "warn",
+                    f"The grader failed on {failing.share:.0%} of {completions}{again} "
+                    f"({failing.told_causes()}); they are left out of the {left_out_of}.",
+                )
+            case "over":
+                text = f"The grader failed on no more than {failing.share:.0%} of {completions}."
+                self._events.append("info", text)
+            case None:
+                pass
+
     def _warn_of_full_disk(self, what: str, step: int, error: OSError) -> None:
         reason = error.strerror or error
         self._events.append("warn", f"No {what} could be written at step {step}: {reason}. Training goes on.")
@@ -230,6 +261,9 @@ class Reporter(TrainerCallback):
                 ],
                 "train_reward_mean": logs["reward"],
             },
+            "model_graders_token_usage": judges_tokens(
+                train=self._rewards.latest, evaluated=self._evaluated if evaluated else ()
+            ),
             "reward_std": logs.get("reward_std"),
             "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
             "sampling_logp_difference": logs.get("sampling_logp_difference"),
@@ -237,4 +271,5 @@ class Reporter(TrainerCallback):
         }
         if evaluated:
             data["full_valid_mean_reward"] = data["valid_reward_mean"] = self.history.evaluations[step]
+            data["valid_errors"] = self.history.failing_in_evaluation.causes[-1]
         return {name: value for name, value in data.items() if value is not None}

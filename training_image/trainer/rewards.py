@@ -4,22 +4,27 @@ A completion that cannot be graded says nothing about the policy: its reward is 
 without it. When graders fail too often to learn from, the run stops and says why.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from outcrop.graders.reward import GradedCompletion, Reward
-from training_image.trainer.errors import TrainingError
+from outcrop.graders.reward import FinishReason, GradedCompletion, Reward, total
+from training_image import tool_calls
+from training_image.trainer.errors import GraderFailing
+from training_image.trainer.failing import told_causes
 
-STEP_LIMIT = 0.5
-"""Share of one step's completions without a reward beyond which the run fails."""
-WARNING_LIMIT = 0.1
-_RECENT_STEPS = 10
+
+class Round(Protocol):
+    def submit(self, completions: Sequence[GradedCompletion]) -> None: ...
+
+    def grade(self, completions: Sequence[GradedCompletion]) -> list[Reward]: ...
 
 
 class Grades(Protocol):
-    def grade(self, completions: Sequence[GradedCompletion]) -> list[Reward]: ...
+    """A `GraderPipeline`."""
+
+    def round(self) -> Round: ...
 
 
 @dataclass(frozen=True)
@@ -33,43 +38,70 @@ class Graded:
     reward: Reward
 
 
+class GradingRound:
+    """The completions of one step or evaluation. `inputs` are `dataset.question`s."""
+
+    def __init__(
+        self, grader: Grades, rows: Sequence[dict[str, Any]], inputs: Sequence[dict[str, Any]]
+    ) -> None:
+        self._round = grader.round()
+        self._rows = rows
+        self._inputs = inputs
+        self._ends: dict[int, FinishReason] = {}
+
+    def submit(self, place: int, text: str, finish_reason: FinishReason) -> None:
+        """Have the completion of `inputs[place]` graded while others are still being generated."""
+        self._ends[place] = finish_reason
+        self._round.submit([self._completion(place, text)])
+
+    def grade(self, texts: Sequence[str]) -> list[Graded]:
+        """All of them, in order. What was submitted is only waited for."""
+        rewards = self._round.grade([self._completion(place, text) for place, text in enumerate(texts)])
+        return [
+            Graded(one["index"], one["prompt"], text, reward)
+            for one, text, reward in zip(self._inputs, texts, rewards, strict=True)
+        ]
+
+    def _completion(self, place: int, text: str) -> GradedCompletion:
+        row = self._rows[self._inputs[place]["index"]]
+        said, calls = tool_calls.read(text) if row.get("tools") else (text, [])
+        return GradedCompletion(row, said, calls, self._ends.get(place, "stop"))
+
+
 class Rewards:
     """The run's grader; `latest` holds the last step's completions, for its rollouts and metrics."""
 
-    def __init__(self, grader: Grades, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, grader: Grades, rows: list[dict[str, Any]], *, failure_limit: float) -> None:
+        """A step fails the run if it has a larger share of failures than `failure_limit`; the first one also
+        if it has nothing else."""
         self._grader = grader
         self._rows = rows
-        self._recent: deque[float] = deque(maxlen=_RECENT_STEPS)
+        self._failure_limit = failure_limit
+        self._is_first = True
         self.latest: list[Graded] = []
 
-    def __call__(self, inputs: Sequence[dict[str, Any]], completions: Sequence[str]) -> list[float | None]:
-        """Raises: TrainingError if most completions could not be graded."""
-        self.latest = grade(self._grader, self._rows, inputs, completions)
-        failed = failed_share(self.latest)
-        self._recent.append(failed)
-        if failed > STEP_LIMIT:
-            first = next(one.reward for one in self.latest if one.reward.error)
-            share = "every completion" if failed == 1 else f"{failed:.0%} of the completions"
-            raise TrainingError(f"The grader failed on {share} of a step. {first.error}: {first.message}")
+    def round(self, inputs: Sequence[dict[str, Any]]) -> GradingRound:
+        return GradingRound(self._grader, self._rows, inputs)
+
+    def rewards(self, round: GradingRound, texts: Sequence[str]) -> list[float | None]:
+        """Raises: GraderFailing if too many completions could not be graded."""
+        self.latest = round.grade(texts)
+        check(self.latest, self._failure_limit, is_first=self._is_first, of="of a step")
+        self._is_first = False
         return [one.reward.reward for one in self.latest]
 
-    @property
-    def is_failing(self) -> bool:
-        """More graders' failures over the last steps than a run should live with in silence."""
-        return bool(self._recent) and sum(self._recent) / len(self._recent) > WARNING_LIMIT
 
-
-def grade(
-    grader: Grades, rows: list[dict[str, Any]], inputs: Sequence[dict[str, Any]], completions: Sequence[str]
-) -> list[Graded]:
-    """`inputs` name a row each by its `index`, and the `prompt` made of it."""
-    items = [
-        GradedCompletion(rows[one["index"]], text) for one, text in zip(inputs, completions, strict=True)
-    ]
-    return [
-        Graded(one["index"], one["prompt"], text, reward)
-        for one, text, reward in zip(inputs, completions, grader.grade(items), strict=True)
-    ]
+def check(graded: Sequence[Graded], limit: float, *, is_first: bool, of: str) -> None:
+    """Raises: GraderFailing, with the first failure's own words, if more than the share `limit` has no
+    reward, or at the first time all."""
+    share = failed_share(graded)
+    if share > limit or (is_first and share == 1):
+        first = next(one.reward for one in graded if one.reward.error)
+        failed = "every completion" if share == 1 else f"{share:.0%} of the completions"
+        causes = told_causes(failures(graded))
+        raise GraderFailing(
+            f"The grader failed on {failed} {of} ({causes}). First failure, {first.error}: {first.message}"
+        )
 
 
 def mean_reward(graded: Sequence[Graded]) -> float | None:
@@ -82,9 +114,9 @@ def failed_share(graded: Sequence[Graded]) -> float:
     return sum(one.reward.error is not None for one in graded) / len(graded)
 
 
-def failures(graded: Sequence[Graded]) -> dict[str, int]:
+def failures(graded: Sequence[Graded]) -> Counter[str]:
     """How many completions got no reward, by cause."""
-    return dict(Counter(one.reward.error for one in graded if one.reward.error is not None))
+    return Counter(one.reward.error for one in graded if one.reward.error is not None)
 
 
 def mean_metrics(graded: Sequence[Graded]) -> dict[str, float]:
@@ -97,3 +129,19 @@ def mean_metrics(graded: Sequence[Graded]) -> dict[str, float]:
             for name, value in one.reward.metrics.items():
                 found.setdefault(name, []).append(value)
     return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def judges_tokens(*, train: Sequence[Graded], evaluated: Sequence[Graded]) -> dict[str, dict[str, int]]:
+    """What judging them cost, by judge model, in OpenAI's names for it."""
+    usage: dict[str, dict[str, int]] = {}
+    for of, graded in (("train", train), ("eval", evaluated)):
+        distinct = {id(one.reward): one.reward for one in graded}  # equal completions are graded once
+        for model, tokens in total(reward.tokens for reward in distinct.values()).items():
+            usage.setdefault(model, {}).update(
+                {
+                    f"{of}_prompt_tokens": tokens.prompt_tokens,
+                    f"{of}_completion_tokens": tokens.completion_tokens,
+                    f"{of}_cached_tokens": tokens.cached_tokens,
+                }
+            )
+    return usage

@@ -9,7 +9,7 @@ complete: clients are promised its arguments as they come.)
 from dataclasses import dataclass
 from typing import Literal
 
-from local.call_scanner import CallArguments, CallScanner, CallStart
+from training_image.call_scanner import CallArguments, CallScanner, CallStart
 from training_image.grammars import Thought
 
 _Mode = Literal["start", "thought", "answer", "call"]
