@@ -1,5 +1,6 @@
 """Fixtures of all tests: an emulated AWS account, the official client against the real handlers, jobs."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,11 @@ from tests.account import Account, emulated_account, sdk
 
 ClientOf = Callable[[str], OpenAI]
 MakeJob = Callable[..., FineTuningJob]
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: a second thread of torch's would spin while it waits for its turn, and starve
+    # the other workers. Torch reads this when it is imported, and so do processes that tests start.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture
