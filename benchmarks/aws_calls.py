@@ -12,10 +12,9 @@ from typing import Any
 
 import httpx
 
-from outcrop.stores import clients
 from outcrop.stores.keys import KeyStore
 from tests import factories
-from tests.account import Account, emulated_account
+from tests.account import Account, emulated_account, make_clients_anew
 from tests.every_operation import OPERATIONS, SCOPES, an_object_of_each_kind, path_parameters, send
 from tests.scripted_model_server import app as model_server
 from tests.whole_api import served, whole_api
@@ -90,10 +89,10 @@ def _good_call(http: httpx.Client, id: str, key: str) -> dict[str, Any]:
 def _counting(account: Account, made: Counter[str]) -> Iterator[None]:
     count = partial(_count, made)
     account.session.events.register("provide-client-params", count)
-    for cached in (clients.dynamodb_table, clients.s3, clients.s3_links, clients.client):
-        cached.cache_clear()  # a client keeps to the hooks that there were when it was made
+    make_clients_anew()
     yield
     account.session.events.unregister("provide-client-params", count)
+    make_clients_anew()
 
 
 def _count(made: Counter[str], event_name: str, **_: object) -> None:

@@ -21,6 +21,8 @@ from tests.in_process import in_process_http_client
 TABLE = "outcrop-table"
 BUCKET = "outcrop-bucket"
 
+_stopped: list[str] = []
+
 
 @dataclass(frozen=True)
 class Account:
@@ -33,20 +35,15 @@ class Account:
 @contextmanager
 def emulated_account() -> Iterator[Account]:
     """An empty account, and the environment that a deployed function has."""
-    account = Account(_session(), [])
-
-    def stop_training_job(params: dict[str, Any], **_: Any) -> Any:
-        account.stopped.append(json.loads(params["body"])["TrainingJobName"])
-        error = {"Code": "ValidationException", "Message": "Requested resource not found."}
-        return SimpleNamespace(status_code=400), {"Error": error}
-
+    account = Account(_session(), _stopped)
+    _stopped.clear()
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", "us-west-2")
         patch.setenv("OUTCROP_TABLE", TABLE)
         patch.setenv("OUTCROP_BUCKET", BUCKET)
         patch.setenv("OUTCROP_BASE_MODELS", "smollm2-135m-instruct,tiny-caps")
         patch.setattr(boto3, "DEFAULT_SESSION", account.session)
-        _forget()
+        settings.settings.cache_clear()
         _create_table()
         clients.s3().create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
@@ -55,11 +52,8 @@ def emulated_account() -> Iterator[Account]:
         patch.setenv("OUTCROP_FILE_WORKFLOW_ARN", _create_state_machine("files"))
         patch.setenv("OUTCROP_RESPONSE_WORKFLOW_ARN", _create_state_machine("responses"))
         settings.settings.cache_clear()
-        stop = "before-call.sagemaker.StopTrainingJob"
-        account.session.events.register(stop, stop_training_job)
         yield account
-        account.session.events.unregister(stop, stop_training_job)
-    _forget()
+    settings.settings.cache_clear()
 
 
 def sdk(project: str) -> OpenAI:
@@ -99,11 +93,21 @@ def _create_state_machine(name: str) -> str:
 
 @cache
 def _session() -> boto3.Session:
-    """One for all accounts: reading the service models again for each would take most of a test's time."""
-    return boto3.Session()
+    """One for all accounts, and so are the clients made from it: making them anew for each would take most of
+    a test's time. Whoever registers an event with a client, or makes clients anew that see one, undoes that.
+    """
+    session = boto3.Session()
+    session.events.register("before-call.sagemaker.StopTrainingJob", _stop_training_job)
+    return session
 
 
-def _forget() -> None:
-    """What a process keeps belongs to one account: settings and clients."""
-    for cached in (settings.settings, clients.dynamodb_table, clients.s3, clients.s3_links, clients.client):
+def _stop_training_job(params: dict[str, Any], **_: Any) -> Any:
+    _stopped.append(json.loads(params["body"])["TrainingJobName"])
+    error = {"Code": "ValidationException", "Message": "Requested resource not found."}
+    return SimpleNamespace(status_code=400), {"Error": error}
+
+
+def make_clients_anew() -> None:
+    """The clients there are do not see what is registered with their session now."""
+    for cached in (clients.dynamodb_table, clients.s3, clients.s3_links, clients.client):
         cached.cache_clear()

@@ -13,6 +13,7 @@ from outcrop.stores.clients import dynamodb_table
 from outcrop.stores.keys import KeyStore
 from outcrop.types.api_key import Scope
 from tests.account import Account
+from tests.api.wire import answered
 from tests.in_process import in_process_http_client
 
 ARN = "arn:aws:execute-api:us-west-2:123456789012:abc123/v1/POST/fine_tuning/jobs/x/cancel"
@@ -128,9 +129,9 @@ def test_a_key_gets_in_even_if_its_use_cannot_be_noted(aws: Account) -> None:
         return httpx2.Response(400), {"Error": {"Code": "AccessDeniedException", "Message": "."}}
 
     key = KeyStore("acme").create("laptop")
-    dynamodb_table().meta.client.meta.events.register("before-call.dynamodb.UpdateItem", refuse)
 
-    answer = authorize({"Authorization": f"Bearer {key}"})
+    with answered(dynamodb_table().meta.client, "before-call.dynamodb.UpdateItem", refuse):
+        answer = authorize({"Authorization": f"Bearer {key}"})
 
     assert answer["principalId"] == "acme"
     assert KeyStore("acme").list().data[0].last_used_at is None

@@ -15,6 +15,7 @@ from lambdas.api.answers import logger
 from lambdas.api.handler import app, handler
 from outcrop.stores.clients import dynamodb_table
 from outcrop.stores.keys import KeyStore
+from tests.api.wire import answered
 from tests.factories import a_file
 from tests.in_process import a_context, as_event, in_process_http_client
 
@@ -154,9 +155,9 @@ def test_what_passes_by_itself_is_a_503_that_says_when_to_come_back(
 
     event = as_event(http.build_request("GET", "https://api.outcrop.test/v1/files/file-1"))
     event["requestContext"]["authorizer"] = AUTHORIZED
-    dynamodb_table().meta.client.meta.events.register("before-call.dynamodb.GetItem", busy)
 
-    answer = handler(event, a_context())
+    with answered(dynamodb_table().meta.client, "before-call.dynamodb.GetItem", busy):
+        answer = handler(event, a_context())
 
     assert answer["statusCode"] == 503
     assert 0 < int(answer["multiValueHeaders"]["retry-after"][0]) < 120

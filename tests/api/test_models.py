@@ -11,9 +11,8 @@ from openai.types import Model, ModelDeleted
 from outcrop import settings
 from outcrop.errors import NotFoundError
 from outcrop.operations import models
-from outcrop.stores import clients
 from outcrop.types.model import ServedModel
-from tests.account import Account
+from tests.account import Account, make_clients_anew
 from tests.conftest import ClientOf
 from tests.factories import a_job, a_tuned_model
 
@@ -175,11 +174,11 @@ def test_resolving_reads_the_table_once_or_twice_if_shared(
     event = "before-call.dynamodb"
     count = lambda model, **_: calls.append(model.name)  # noqa: E731
     aws.session.events.register(event, count)
-    clients.dynamodb_table.cache_clear()  # a client keeps the events of its making
+    make_clients_anew()
 
     with contextlib.suppress(NotFoundError):
         models.resolve(tuned.id, project)
 
     aws.session.events.unregister(event, count)
-    clients.dynamodb_table.cache_clear()
+    make_clients_anew()
     assert calls == ["GetItem", *more]

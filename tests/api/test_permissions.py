@@ -17,6 +17,7 @@ from outcrop.operations import models
 from outcrop.stores import clients
 from outcrop.types.model import TunedModel
 from tests.account import Account
+from tests.api.wire import answered
 from tests.conftest import ClientOf
 from tests.factories import a_checkpoint, a_file, a_job, a_tuned_model
 from tests.in_process import in_process_http_client
@@ -299,8 +300,8 @@ def test_two_owners_who_permit_the_same_at_once_both_succeed(aws: Account, clien
         return AWSResponse("", 400, HTTPHeaders(), RawBody(json.dumps(body).encode()))
 
     event = "before-send.dynamodb.TransactWriteItems"
-    clients.dynamodb_table().meta.client.meta.events.register_first(event, conflict)
-    created = client.fine_tuning.checkpoints.permissions.create(model.id, project_ids=["umbrella"])
+    with answered(clients.dynamodb_table().meta.client, event, conflict):
+        created = client.fine_tuning.checkpoints.permissions.create(model.id, project_ids=["umbrella"])
 
     assert len(refused) == 3
     assert permitted(client, model.id) == [one.project_id for one in created] == ["umbrella"]

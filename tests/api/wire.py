@@ -1,11 +1,10 @@
 """What goes over the wire to AWS: calls that get lost, and which ones there were."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from outcrop.stores import clients
-from tests.account import Account
+from tests.account import Account, make_clients_anew
 
 
 class Lost(Exception):
@@ -19,11 +18,18 @@ def lost(client: Any, call: str) -> Iterator[None]:
     def lose(**_: Any) -> None:
         raise Lost(call)
 
-    client.meta.events.register_first(f"before-call.{call}", lose)
+    with answered(client, f"before-call.{call}", lose):
+        yield
+
+
+@contextmanager
+def answered(client: Any, event: str, by: Callable[..., Any]) -> Iterator[None]:
+    """Meanwhile `by` is called first at such an event of `client`, and may answer the call."""
+    client.meta.events.register_first(event, by)
     try:
         yield
     finally:
-        client.meta.events.unregister(f"before-call.{call}", lose)
+        client.meta.events.unregister(event, by)
 
 
 @contextmanager
@@ -35,9 +41,9 @@ def aws_calls(account: Account) -> Iterator[list[str]]:
         calls.append(model.name)
 
     account.session.events.register_first("before-call", note)
-    for cached in (clients.dynamodb_table, clients.s3, clients.client):
-        cached.cache_clear()  # clients that were made before do not see what is registered now
+    make_clients_anew()
     try:
         yield calls
     finally:
         account.session.events.unregister("before-call", note)
+        make_clients_anew()

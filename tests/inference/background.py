@@ -74,10 +74,11 @@ def create_state_machine(template: dict[str, Any]) -> tuple[str, str]:
 def wait_for_execution(machine_arn: str, name: str) -> str:
     """The status that the execution ends with."""
     arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    client = boto3.client("stepfunctions")
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        status = boto3.client("stepfunctions").describe_execution(executionArn=arn)["status"]
+        status = client.describe_execution(executionArn=arn)["status"]
         if status != "RUNNING":
             return status
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise TimeoutError(f"The execution of {name} does not end.")

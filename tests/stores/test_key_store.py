@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
@@ -12,6 +13,7 @@ from outcrop.stores.clients import dynamodb_table
 from outcrop.stores.keys import USED_EVERY_SECONDS, KeyStore
 from outcrop.stores.projects import ProjectStore
 from outcrop.types.api_key import ALL_SCOPES, ApiKey, Scope
+from tests.api.wire import answered
 
 
 def opens(key: str) -> str | None:
@@ -85,11 +87,12 @@ def test_the_key_itself_is_nowhere_in_the_table(brought: str | None) -> None:
 def test_a_key_is_found_in_one_consistent_read() -> None:
     key = KeyStore("acme").create("laptop")
     calls: list[str] = []
-    dynamodb_table().meta.client.meta.events.register(
-        "before-call.dynamodb.*", lambda model, params, **_: calls.append(f"{model.name} {params['body']!r}")
-    )
 
-    KeyStore.find(key)
+    def note(model: Any, params: Any, **_: Any) -> None:
+        calls.append(f"{model.name} {params['body']!r}")
+
+    with answered(dynamodb_table().meta.client, "before-call.dynamodb.*", note):
+        KeyStore.find(key)
 
     (call,) = calls
     assert call.startswith("GetItem")

@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from local import assembly, moto_patches
 from outcrop.operations import training
 from outcrop.stores.jobs import JobStore
 from outcrop.types.fine_tuning_job import FineTuningJob
-from tests.account import Account
+from tests.account import Account, make_clients_anew
 from tests.in_process import a_context
 from tests.workflow.training import ScriptedTrainingJobs
 
@@ -89,6 +89,7 @@ def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.05)
     # A session of our own: the account's answers StopTrainingJob in place of an emulator that runs none.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
+    make_clients_anew()
     workflow = Workflow()
     moto_patches.install(
         invoke=workflow.invoke,
@@ -99,13 +100,14 @@ def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyP
         for id, one in template["Resources"].items()
         if one["Type"] == "AWS::Lambda::Function"
     }
-    arns = {id: _create_function(id) for id in workflow.handlers}
+    arns = _create_functions(workflow.handlers)
     machine = boto3.client("stepfunctions").create_state_machine(
         name="workflow", definition=_definition(template, arns), roleArn=_ROLE
     )
     monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", machine["stateMachineArn"])
     monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
     yield workflow
+    make_clients_anew()
 
 
 @cache
@@ -114,16 +116,20 @@ def _session() -> boto3.Session:
     return boto3.Session()
 
 
-def _create_function(name: str) -> str:
-    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    function = boto3.client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Role=role,
-        Handler="is.looked.up",
-        Code={"ZipFile": _EMPTY_ZIP},
-    )
-    return function["FunctionArn"]
+def _create_functions(names: Iterable[str]) -> dict[str, str]:
+    """Their ARNs by name; all have one role."""
+    roles, functions = boto3.client("iam"), boto3.client("lambda")
+    role = roles.create_role(RoleName="functions", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    return {
+        name: functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=role,
+            Handler="is.looked.up",
+            Code={"ZipFile": _EMPTY_ZIP},
+        )["FunctionArn"]
+        for name in names
+    }
 
 
 def _definition(template: dict[str, Any], arns: dict[str, str]) -> str:

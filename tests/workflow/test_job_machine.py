@@ -31,7 +31,6 @@ from outcrop.ids import tuned_model_id
 from outcrop.lifecycle import JobStatus, is_terminal, may_enter
 from outcrop.operations import jobs, training, training_end
 from outcrop.settings import settings as outcrop_settings
-from outcrop.stores import clients
 from outcrop.stores.jobs import JobStore
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
@@ -39,7 +38,7 @@ from outcrop.training_spec import TrainingResult
 from outcrop.types.call import Call
 from outcrop.types.fine_tuning_job import CreateFineTuningJob, FineTuningJob
 from tests import factories
-from tests.account import Account
+from tests.account import Account, make_clients_anew
 
 MAY_TRAIN = 2
 MOST_JOBS = 4
@@ -127,10 +126,11 @@ def _played_aws(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     }
     for call, answer in played.items():
         aws.session.events.register_first(f"before-call.{call}", answer)
-    clients.client.cache_clear()
+    make_clients_anew()
     yield
     for call, answer in played.items():
         aws.session.events.unregister(f"before-call.{call}", answer)
+    make_clients_anew()
 
 
 class JobMachine(RuleBasedStateMachine):
