@@ -18,10 +18,10 @@ local: setup  ## the whole loop on loopback, until Ctrl-C
 	@$(RUN)/outcrop local $(ARGS)
 
 test: setup  ## the fast suite
-	@$(RUN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: setup  ## every test, the slow ones too
-	@$(RUN)/python -m pytest -n auto --dist loadfile -m "" $(ARGS)
+	@$(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "" $(ARGS)
 
 fmt: setup  ## format the code
 	@$(RUN)/ruff format . && $(RUN)/ruff check --fix .

@@ -21,7 +21,7 @@ from outcrop.types.method import Method
 from tests import factories
 from tests.account import Account
 
-MANY = [600, pytest.param(10_000, marks=pytest.mark.slow)]
+MANY = [300, pytest.param(10_000, marks=pytest.mark.slow)]
 Make = Callable[[], BaseModel]
 
 
