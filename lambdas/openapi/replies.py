@@ -23,6 +23,21 @@ _TEXT: Json = {"type": "string"}
 _TEXT_OR_NULL: Json = {"type": ["string", "null"]}
 _INTEGER: Json = {"type": "integer"}
 _FINISH_REASON: Json = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
+_USAGE_OR_NULL: Json = {"anyOf": [_ref("CompletionUsage"), {"type": "null"}]}
+
+
+def _completion(kind: str, choice: Json, usage: Json) -> Json:
+    """What all completions and their chunks have in common."""
+    return _object(
+        "id object created model choices",
+        id=_TEXT,
+        object={"const": kind},
+        created=_INTEGER,
+        model=_TEXT,
+        choices=_list(choice),
+        usage=usage,
+    )
+
 
 SCHEMAS: dict[str, Json] = {
     "Error": _object(
@@ -37,23 +52,17 @@ SCHEMAS: dict[str, Json] = {
         completion_tokens=_INTEGER,
         total_tokens=_INTEGER,
     ),
-    "ChatCompletion": _object(
-        "id object created model choices",
-        id=_TEXT,
-        object={"const": "chat.completion"},
-        created=_INTEGER,
-        model=_TEXT,
-        choices=_list(
-            _object(
-                "index finish_reason message",
-                index=_INTEGER,
-                finish_reason=_FINISH_REASON,
-                message=_object(
-                    "role content", role={"const": "assistant"}, content=_TEXT_OR_NULL, refusal=_TEXT_OR_NULL
-                ),
-            )
+    "ChatCompletion": _completion(
+        "chat.completion",
+        _object(
+            "index finish_reason message",
+            index=_INTEGER,
+            finish_reason=_FINISH_REASON,
+            message=_object(
+                "role content", role={"const": "assistant"}, content=_TEXT_OR_NULL, refusal=_TEXT_OR_NULL
+            ),
         ),
-        usage=_ref("CompletionUsage"),
+        _ref("CompletionUsage"),
     ),
     "InputTokens": _object(
         "object input_tokens", object={"const": "response.input_tokens"}, input_tokens=_INTEGER
@@ -70,38 +79,26 @@ SCHEMAS: dict[str, Json] = {
         first_id=_TEXT_OR_NULL,
         last_id=_TEXT_OR_NULL,
     ),
-    "Completion": _object(
-        "id object created model choices",
-        id=_TEXT,
-        object={"const": "text_completion"},
-        created=_INTEGER,
-        model=_TEXT,
-        choices=_list(
-            _object(
-                "index finish_reason text logprobs",
-                index=_INTEGER,
-                text=_TEXT,
-                finish_reason={"enum": ["stop", "length", "content_filter", None]},
-                logprobs={"type": ["object", "null"]},
-            )
+    "Completion": _completion(
+        "text_completion",
+        _object(
+            "index finish_reason text logprobs",
+            index=_INTEGER,
+            text=_TEXT,
+            finish_reason={"enum": ["stop", "length", "content_filter", None]},
+            logprobs={"type": ["object", "null"]},
         ),
-        usage={"anyOf": [_ref("CompletionUsage"), {"type": "null"}]},
+        _USAGE_OR_NULL,
     ),
-    "ChatCompletionChunk": _object(
-        "id object created model choices",
-        id=_TEXT,
-        object={"const": "chat.completion.chunk"},
-        created=_INTEGER,
-        model=_TEXT,
-        choices=_list(
-            _object(
-                "index delta finish_reason",
-                index=_INTEGER,
-                finish_reason={"enum": [*_FINISH_REASON["enum"], None]},
-                delta={"type": "object"},
-            )
+    "ChatCompletionChunk": _completion(
+        "chat.completion.chunk",
+        _object(
+            "index delta finish_reason",
+            index=_INTEGER,
+            finish_reason={"enum": [*_FINISH_REASON["enum"], None]},
+            delta={"type": "object"},
         ),
-        usage={"anyOf": [_ref("CompletionUsage"), {"type": "null"}]},
+        _USAGE_OR_NULL,
     ),
 }
 
