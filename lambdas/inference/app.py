@@ -55,6 +55,7 @@ _routes = [
     for method, path, endpoint in _ENDPOINTS
 ]
 
-app: ASGIApp = _Outermost(
-    Starlette(routes=[*_routes, Route("/health", health)], exception_handlers=ERROR_REPLIES)
-)
+_api = Starlette(routes=[*_routes, Route("/health", health)], exception_handlers=ERROR_REPLIES)
+_api.router.redirect_slashes = False  # to a place that only this function knows, behind its front
+
+app: ASGIApp = _Outermost(_api)

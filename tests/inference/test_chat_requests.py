@@ -266,6 +266,16 @@ def test_other_methods_are_not_allowed(function_url: str, method: str) -> None:
     assert reply.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions/", "/v1/completions/", "/v1/responses/", "/responses/x/"]
+)
+def test_a_trailing_slash_makes_another_url_which_is_unknown(function_url: str, path: str) -> None:
+    reply = httpx.post(function_url + path, json={})
+
+    assert reply.status_code == 404
+    assert reply.json()["error"]["code"] == "unknown_url"
+
+
 def test_a_crash_is_answered_and_logged_without_the_callers_words(
     scripted: ScriptedServer, client: OpenAI, caplog: pytest.LogCaptureFixture
 ) -> None:
