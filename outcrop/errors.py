@@ -92,6 +92,13 @@ def envelope(message: str, *, type: str, param: str | None = None, code: str | N
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
+def invalid_cursor(after: str) -> APIError:
+    """The one answer for an `after` that is no place in the list."""
+    return APIError(
+        f"after: '{after}' is not the id of an object in this list.", param="after", code="invalid_cursor"
+    )
+
+
 def no_such(kind: str, id: str, *, param: str | None = None) -> NotFoundError:
     """The one answer for an id that is unknown, deleted or another project's: `no_such("file", "file-1")`."""
     return NotFoundError(f"No such {kind}: '{id}'.", param=param, code=f"{kind.replace(' ', '_')}_not_found")

@@ -4,24 +4,22 @@ A row's key is the last sequence number it holds, so what follows a number is on
 after the end: whoever has read it has read all. Events that carry the whole `response` are kept without it.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
 from outcrop import s3_keys
-from outcrop.stores import bodies
+from outcrop.stores import bodies, rows
 from outcrop.stores.bodies import Body
 from outcrop.stores.clients import dynamodb_table
+from outcrop.stores.failures import despite_conflicts, reasons
 
 _END = "end"  # sorts after all numbers
 _HIGHEST = 999_999_999
-_TRIES = 5
 
 Event = dict[str, Any]
-T = TypeVar("T")
 
 
 class _Row(BaseModel):
@@ -46,23 +44,17 @@ class ResponseEvents:
             "ConditionExpression": "attribute_not_exists(pk)",
         }
         row: Any = {"TableName": table, "Item": self._key(name) | {"body": body, "ttl": bodies.expiry()}}
-
-        def write() -> bool:
-            dynamodb_table().meta.client.transact_write_items(
-                TransactItems=[{"ConditionCheck": before_the_end}, {"Put": row}]
-            )
-            return True
-
         try:
-            return _despite_conflicts(write)
+            rows.transact([{"ConditionCheck": before_the_end}, {"Put": row}])
         except ClientError as error:
-            if "ConditionalCheckFailed" not in _codes(error):
+            if "ConditionalCheckFailed" not in reasons(error):
                 raise
             return False
+        return True
 
     def end(self) -> None:
         """Ending again changes nothing."""
-        _despite_conflicts(lambda: dynamodb_table().put_item(Item=self._key(_END) | {"ttl": bodies.expiry()}))
+        despite_conflicts(lambda: dynamodb_table().put_item(Item=self._key(_END) | {"ttl": bodies.expiry()}))
 
     def has_ended(self) -> bool:
         return "Item" in dynamodb_table().get_item(Key=self._key(_END), ConsistentRead=True)
@@ -112,21 +104,3 @@ class ResponseEvents:
 def _name(sequence_number: int) -> str:
     """Sorts as the number does: -1, which is before all events, before all digits."""
     return f"{min(sequence_number, _HIGHEST):09d}"
-
-
-def _despite_conflicts(write: Callable[[], T]) -> T:
-    """DynamoDB refuses a write that meets a transaction on the same row; neither has gone wrong."""
-    for _ in range(_TRIES - 1):
-        try:
-            return write()
-        except ClientError as error:
-            if not any(code.startswith("TransactionConflict") for code in _codes(error)):
-                raise
-            time.sleep(0.05)
-    return write()
-
-
-def _codes(error: ClientError) -> list[str]:
-    """Why a write was refused; a transaction has a reason for each of its parts."""
-    reasons: list[Any] = error.response.get("CancellationReasons", [])
-    return [error.response.get("Error", {}).get("Code", ""), *(one.get("Code", "") for one in reasons)]

@@ -1,8 +1,6 @@
 """How API objects lie in the table: one row each, sorted by id. The keys are in docs/architecture.md."""
 
-import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, TypeVar
@@ -11,16 +9,16 @@ import orjson
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
-from outcrop.errors import APIError
+from outcrop.errors import invalid_cursor
 from outcrop.ids import is_id
 from outcrop.stores.clients import dynamodb_table
+from outcrop.stores.failures import despite_conflicts, reasons
 from outcrop.types.page import Page
 
 Order = Literal["asc", "desc"]
 Row = TypeVar("Row", bound=BaseModel)
 Other = TypeVar("Other", bound=BaseModel)
 
-_TRANSACTION_TRIES = 5
 _NAMED = re.compile(r"#(\w+)")
 
 # DynamoDB has no floats, so whatever may hold one is JSON text.
@@ -78,10 +76,9 @@ def put_new_together(*new: tuple[str, str, BaseModel]) -> bool:
     puts: list[Any] = [{"Put": {"TableName": table, "Item": item(*one)}} for one in new]
     puts[0]["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
     try:
-        _transact(puts)
+        transact(puts)
     except ClientError as error:
-        reasons: list[Any] = error.response.get("CancellationReasons", [{}])
-        if reasons[0].get("Code") != "ConditionalCheckFailed":
+        if "ConditionalCheckFailed" not in reasons(error):
             raise
         return False
     return True
@@ -91,20 +88,13 @@ def delete_together(*keys: tuple[str, str]) -> None:
     """Delete rows (`pk`, `sk`) in one transaction; those that are not there are no failure."""
     table = dynamodb_table().name
     deletes: list[Any] = [{"Delete": {"TableName": table, "Key": {"pk": pk, "sk": sk}}} for pk, sk in keys]
-    _transact(deletes)
+    transact(deletes)
 
 
-def _transact(actions: Sequence[Any]) -> None:
-    """DynamoDB refuses a transaction that meets another on the same row; neither has gone wrong."""
-    for tries_left in reversed(range(_TRANSACTION_TRIES)):
-        try:
-            dynamodb_table().meta.client.transact_write_items(TransactItems=actions)
-            return
-        except ClientError as error:
-            codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-            if "TransactionConflict" not in codes or not tries_left:
-                raise
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 (spreads tries, guards nothing)
+def transact(actions: Sequence[Any]) -> None:
+    """All of these or none. Raises: ClientError, with a reason for each action that was refused."""
+    client = dynamodb_table().meta.client
+    despite_conflicts(lambda: client.transact_write_items(TransactItems=actions))
 
 
 def get(pk: str, sk: str, kind: type[Row]) -> Row | None:
@@ -206,11 +196,7 @@ def page(
         first = next(rows, {}) if _can_be_a_key(after) else {}
         if first.get("sk") != after:
             if not is_id(after, prefix):
-                raise APIError(
-                    f"after: '{after}' is not the id of an object in this list.",
-                    param="after",
-                    code="invalid_cursor",
-                )
+                raise invalid_cursor(after)
             rows = chain([first] if first else [], rows)
     found: list[Row] = []
     for row in rows:

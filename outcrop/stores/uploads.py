@@ -2,9 +2,7 @@
 until the parts are put together to a file.
 """
 
-import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -13,7 +11,7 @@ from outcrop.errors import no_such
 from outcrop.ids import now
 from outcrop.settings import settings
 from outcrop.stores import rows
-from outcrop.stores.clients import dynamodb_table
+from outcrop.stores.failures import reasons
 from outcrop.stores.files import FileStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.types.file import StoredFile
@@ -22,7 +20,6 @@ from outcrop.types.upload import StoredPart, StoredUpload
 _KEPT_SECONDS = 30 * 24 * 3600
 """For so long an upload that is over can be asked for."""
 _PART_EXPIRES_IN_DAYS = 1
-_CONFLICT_PAUSES = (0.05, 0.2, 0.8)
 
 
 class UploadStore:
@@ -91,19 +88,13 @@ class UploadStore:
             },
         }
         put = {"TableName": settings().table, "Item": FileStore(self._project).row(file)}
-        client: Any = dynamodb_table().meta.client  # a table's own client takes plain Python values
-        for pause in (*_CONFLICT_PAUSES, None):
-            try:
-                client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
-                return True
-            except ClientError as error:
-                reason = _why_cancelled(error)
-                if reason == "ConditionalCheckFailed":
-                    return False
-                if reason != "TransactionConflict" or pause is None:
-                    raise
-                time.sleep(pause)  # another call writes the same row at this moment
-        return False
+        try:
+            rows.transact([{"Update": update}, {"Put": put}])
+        except ClientError as error:
+            if "ConditionalCheckFailed" not in reasons(error):
+                raise
+            return False
+        return True
 
     def cancel(self, upload_id: str) -> StoredUpload | None:
         """The upload, now cancelled; None if it was not pending any more."""
@@ -121,9 +112,3 @@ class UploadStore:
 
     def _part_key(self, upload_id: str, part_id: str) -> str:
         return s3_keys.upload(self._project, upload_id) + part_id
-
-
-def _why_cancelled(error: ClientError) -> str | None:
-    """What stood in the way of a transaction's first write; None if the error is another one."""
-    reasons = error.response.get("CancellationReasons", [])
-    return reasons[0].get("Code") if reasons else None
