@@ -12,6 +12,7 @@ from contextlib import aclosing
 from outcrop.errors import APIError, NotFoundError, StateError
 from outcrop.ids import is_id
 from outcrop.operations import models
+from outcrop.operations.listing import cut
 from outcrop.operations.response_assembly import Event
 from outcrop.operations.response_chat import chat_request, chunks
 from outcrop.operations.response_input import gather
@@ -137,22 +138,11 @@ def cancel(response_id: str, project: str) -> Json:
 def input_items(response_id: str, *, after: str | None, limit: int, order: Order, project: str) -> Json:
     """All that led to the response, the items of the responses before it among them."""
     items = ResponseStore(project).get(response_id).input
-    if order == "desc":
-        items.reverse()
-    if after is not None:
-        ids = [item["id"] for item in items]
-        if after not in ids:
-            raise APIError(
-                f"after: '{after}' is not the id of an object in this list.",
-                param="after",
-                code="invalid_cursor",
-            )
-        items = items[ids.index(after) + 1 :]
-    page = items[:limit]
+    page, has_more = cut(items, lambda item: item["id"], after=after, limit=limit, order=order)
     return {
         "object": "list",
         "data": page,
-        "has_more": len(items) > limit,
+        "has_more": has_more,
         # OpenAI's schema has no null here.
         "first_id": page[0]["id"] if page else "",
         "last_id": page[-1]["id"] if page else "",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.errors import APIError, NotFoundError
+from outcrop.errors import NotFoundError
 from outcrop.ids import is_id
+from outcrop.operations.listing import cut
 from outcrop.stores.chats import ChatStore
 from outcrop.stores.rows import Order
 from outcrop.types.chat import ChatRequest
@@ -75,15 +76,5 @@ def messages(
 ) -> Page[StoredMessage]:
     """The messages that the completion answers; its own are in its choices."""
     listed = ChatStore(project).messages(completion_id)
-    if order == "desc":
-        listed.reverse()
-    if after is not None:
-        ids = [message.id for message in listed]
-        if after not in ids:
-            raise APIError(
-                f"after: '{after}' is not the id of an object in this list.",
-                param="after",
-                code="invalid_cursor",
-            )
-        listed = listed[ids.index(after) + 1 :]
-    return Page[StoredMessage].of(listed[:limit], has_more=len(listed) > limit)
+    page, has_more = cut(listed, lambda message: message.id, after=after, limit=limit, order=order)
+    return Page[StoredMessage].of(page, has_more=has_more)
