@@ -149,7 +149,7 @@ def _example(probe: ProbeReport) -> str:
     if probe.example is not None and probe.example.reward is not None:
         text = repr(probe.example.text)
         shown = text if len(text) <= _EXAMPLE else f"{text[: _EXAMPLE - 3]}..."
-        told.append(f"{probe.example.reward:g} for {shown} (row {probe.example.row + 1})")
+        told.append(f"row {probe.example.row + 1}: {probe.example.reward:g} for {shown}")
     told += [f"{one.count} failed: {one.kind}" for one in probe.failures]
     return escape("; ".join(told))
 

@@ -95,7 +95,7 @@ def test_the_settings_are_settings() -> None:
 
     assert judge.parse(judges["judges"]).keys() == {"default", "gpt-4.1*"}
     assert judge.find(judge.parse(judges["judges"]), "gpt-4.1-mini") is not None
-    assert graders["graders"].keys() == {"math-reward", "faithful"}
+    assert graders["graders"].keys() == {"maths", "summaries"}
 
 
 def test_every_link_leads_somewhere() -> None:
