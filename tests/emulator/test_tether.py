@@ -55,7 +55,9 @@ def test_what_the_command_started_ends_with_it() -> None:
 def test_the_command_ends_when_its_launcher_or_its_tether_is_killed(tmp_path: Path, victim: str) -> None:
     if victim == "tether" and sys.platform != "linux":
         pytest.skip("only Linux ends a process with the one that started it")
-    command = [*TETHER, "--grace", "0.2", "--", "sh", "-c", "echo ready; sleep 60; echo outlived"]
+    # Short sleeps: one that outlives its shell keeps the pipe open.
+    script = "echo ready; i=0; while [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done; echo outlived"
+    command = [*TETHER, "--grace", "0.2", "--", "sh", "-c", script]
     launcher = textwrap.dedent(
         f"""
         import os, pathlib, subprocess, time

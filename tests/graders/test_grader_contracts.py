@@ -47,7 +47,8 @@ def test_a_single_event_has_prompt_and_response_the_items_fields_and_openais_nam
     assert (event["reference_answer"], event["level"]) == ("4", 3)
     assert event["messages"] == completion.item["messages"]
     assert event["item"]["prompt"] == "the column"
-    assert event["sample"] == {"output_text": '{"n": 4}', "output_json": {"n": 4}}
+    assert event["sample"] == completion.sample
+    assert (event["sample"]["output_text"], event["sample"]["output_json"]) == ('{"n": 4}', {"n": 4})
 
 
 def test_the_prompt_of_a_message_in_parts_is_its_text() -> None:

@@ -75,7 +75,11 @@ def test_the_trainer_gets_its_spec_and_its_channels(workflow: Workflow) -> None:
     bucket = "s3://outcrop-bucket/"
     assert request["TrainingJobName"] == f"{job.id}-1"
     assert request["CheckpointConfig"]["S3Uri"] == bucket + s3_keys.checkpoints(PROJECT, job.id)
-    assert request["Environment"] == {"OUTCROP_TABLE": "outcrop-table", "OUTCROP_BUCKET": "outcrop-bucket"}
+    assert request["Environment"] == {
+        "OUTCROP_TABLE": "outcrop-table",
+        "OUTCROP_BUCKET": "outcrop-bucket",
+        "OUTCROP_SANDBOX_FUNCTION": "",
+    }
     assert channels == {
         "config": bucket + config,
         "model": bucket + "models/tiny-caps/",
