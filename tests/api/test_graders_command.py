@@ -381,7 +381,7 @@ def test_ctrl_c_ends_it_at_once(whole: Whole, rows: Path, grader: GraderFile) ->
     whole.model.asked.clear()
     whole.model.replies = [lambda: scripted_server.streamed("never", pause_seconds=30)]
     environment = {**os.environ, "OPENAI_BASE_URL": whole.url, "OPENAI_API_KEY": whole.key}
-    # As a terminal starts it: whoever runs in the background has the signal ignored, and so have its children.
+    # As a terminal starts it: what runs in the background has the signal ignored, and so have its children.
     handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{handled}; from outcrop.cli.main import app; app()"
     arguments = ["graders", "test", rows, "--grader", grader(STRING_CHECK), "--model", "tiny-caps"]
