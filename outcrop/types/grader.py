@@ -94,7 +94,7 @@ class PythonGrader(BaseModel):
     """Of OpenAI's image, such as `2025-05-08`. There is one sandbox here, so any tag means that one."""
 
 
-PartGrader = Annotated[
+_Part = (
     StringCheckGrader
     | TextSimilarityGrader
     | ScoreModelGrader
@@ -102,9 +102,9 @@ PartGrader = Annotated[
     | ModelAsJudgeGrader
     | PythonGrader
     | LambdaGrader
-    | CustomCodeGrader,
-    Field(discriminator="type"),
-]
+    | CustomCodeGrader
+)
+PartGrader = Annotated[_Part, Field(discriminator="type")]
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 
@@ -129,15 +129,4 @@ class MultiGrader(BaseModel):
     calculate_output: str
 
 
-Grader = Annotated[
-    StringCheckGrader
-    | TextSimilarityGrader
-    | ScoreModelGrader
-    | LabelModelGrader
-    | ModelAsJudgeGrader
-    | PythonGrader
-    | LambdaGrader
-    | CustomCodeGrader
-    | MultiGrader,
-    Field(discriminator="type"),
-]
+Grader = Annotated[_Part | MultiGrader, Field(discriminator="type")]

@@ -297,10 +297,12 @@ def test_the_sdks_own_parser_reads_an_answer_of_a_schema(local: OpenAI) -> None:
 
 
 def test_json_that_is_cut_says_so(local: OpenAI) -> None:
+    schema = {"type": "object", "properties": {"city": CITY}, "required": ["city"]}
+
     answer = local.chat.completions.create(
         model="tiny-qwen",
         messages=ASK,
-        response_format={"type": "json_object"},
+        response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
         reasoning_effort="none",
         max_tokens=3,
     )
