@@ -21,7 +21,7 @@ def call(router: APIGatewayRouter, *asked: object) -> Call:
     return Call(
         project=caller(router),
         key_id=event.request_context.authorizer["key_id"],
-        path=event.path.removeprefix("/v1"),
+        path=event.path.removeprefix("/openai").removeprefix("/v1"),  # a domain has its base path
         fingerprint=fingerprint(*asked),
         idempotency_key=event.headers.get("idempotency-key"),
         retry=retry_count(event.headers.get("x-stainless-retry-count")),

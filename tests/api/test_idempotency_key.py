@@ -43,6 +43,12 @@ def test_the_same_request_is_answered_with_the_same_object(client: OpenAI) -> No
         assert create(client) == create(client)
 
 
+def test_both_prefixes_are_one_place(client: OpenAI) -> None:
+    other = client.with_options(base_url="https://api.outcrop.test/openai/v1")
+
+    assert create_file(client) == create_file(other)
+
+
 def test_another_request_with_the_key_is_refused(client: OpenAI) -> None:
     create_upload(client, 10)
 
