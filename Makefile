@@ -3,8 +3,6 @@
 .PHONY: help setup demo test test-all fmt lint types imports synth check local deploy fuzz bench
 
 RUN := .venv/bin
-# One more than there are processors: tests wait, too.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export PATH := $(CURDIR)/$(RUN):$(CURDIR)/.tools/bin:$(PATH)
 
 help:  ## this list
@@ -20,10 +18,10 @@ local: setup  ## the whole loop on loopback, until Ctrl-C
 	@$(RUN)/outcrop local $(ARGS)
 
 test: setup  ## the fast suite
-	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: setup  ## every test, the slow ones too
-	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "" $(ARGS)
+	@$(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "" $(ARGS)
 
 fmt: setup  ## format the code
 	@$(RUN)/ruff format . && $(RUN)/ruff check --fix .
