@@ -17,6 +17,7 @@ def maths(completion: str, reference: Any) -> float:
     [
         (r"\boxed{18}", 1),
         (r"\fbox{18}", 1),
+        (r"\fbox{18} of 20", 1),
         (r"\boxed{\boxed{18}}", 1),
         (r"\boxed {18} eggs, out of \{16, 18\}", 1),
         ("5 + 13 =\n#### 18", 1),
@@ -37,6 +38,26 @@ def maths(completion: str, reference: Any) -> float:
 )
 def test_the_final_answer_is_found_in_the_documented_order(completion: str, reward: int) -> None:
     assert maths(completion, 18) == reward
+
+
+@pytest.mark.parametrize(
+    ("completion", "reference", "reward"),
+    [
+        (r"\frac{1}{2}", "0.5", 1),
+        ("(x + 1)^2", "x^2 + 2x + 1", 1),
+        (r"\{2, -2\}", r"\{-2, 2\}", 1),
+        ("Monday", "Monday", 1),
+        ("Tuesday", "Monday", 0),
+        ("18 dollars", 18, 1),
+        ("2 + 16 = 18", 18, 1),
+        ("9 + 9", 18, 0),
+        ("16, 18", 18, 0),
+    ],
+)
+def test_a_completion_that_is_nothing_but_an_answer_states_it(
+    completion: str, reference: Any, reward: int
+) -> None:
+    assert maths(completion, reference) == reward
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,24 @@ The first of these that the text uses, in this order, decides; what it says in a
 1. `\\boxed{x}` or `\\fbox{x}`;
 2. a line `#### 18`, as in GSM8K: a number alone, so that a Markdown heading is none;
 3. `answer is x`, `answer: x`, to the end of the sentence;
-4. the last number.
+4. all of it, if it is one line without prose: `x^2 + 1`, `\\frac{1}{2}`, `Monday`;
+5. the last number.
 """
 
 import re
 
 UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 
-_BRACE = re.compile(r"\\f?boxed\s*\{|\\.|[{}]", re.DOTALL)
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _HASHES = re.compile(r"^ {0,3}#### ?([-+]?[$€£]? ?[-+]?[\d.][\d.,/]* ?%?) {0,3}$", re.MULTILINE)
 _PHRASE = re.compile(
     r"\banswer\b[*_ ]{0,5}(?:is|:|=)[:*_ ]{0,5}([^\n]{1,200}?)(?=[.!]?[*_ ]{0,5}(?:\n|$)|[.!]\s)",
     re.IGNORECASE,
 )
+_BARE = re.compile(
+    r"(?:\\[A-Za-z]+|[^\n\\=A-Za-z]|\\[^\nA-Za-z]|(?<![A-Za-z])[A-Za-z](?![A-Za-z]))+|[A-Za-z]+"
+)
+_LONGEST_BARE = 200
 _LAST = re.compile(rf"(?:(?<![\w)\].])-)?{UNSIGNED}(?:/{UNSIGNED})?%?")
 _READ = 20_000
 
@@ -32,6 +37,9 @@ def final_answers(text: str) -> tuple[list[str], bool]:
     for found, is_marked in ((boxed(text), True), (after_hashes(text), True), (_PHRASE.findall(text), False)):
         if found:
             return list({_spelled(answer): answer for answer in found}.values()), is_marked
+    line = text.strip()
+    if len(line) <= _LONGEST_BARE and "box" not in line and _BARE.fullmatch(line):
+        return [line], False
     return _LAST.findall(text)[-1:], False
 
 
@@ -42,7 +50,7 @@ def boxed(text: str) -> list[str]:
     for mark in _BRACE.finditer(text):
         if mark[0] == "{":
             opened.append(None)
-        elif "boxed" in mark[0]:
+        elif "box" in mark[0]:
             opened.append(mark.end())
         elif mark[0] == "}" and opened:
             start = opened.pop()
