@@ -20,7 +20,7 @@ from outcrop.settings import settings
 from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingSpec
-from training_image.trainer.errors import write_failure
+from training_image.trainer.errors import GraderFailing, write_failure
 
 
 def main() -> None:
@@ -105,7 +105,11 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         reporter.evaluate(0)
     if stop.is_set():  # there is no new step to save
         return
-    reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    try:
+        reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    except GraderFailing:
+        reporter.tell_failed_step()
+        raise
     if not reporter.was_stopped:
         reporter.finish(root / "model")
 

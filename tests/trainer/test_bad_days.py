@@ -19,6 +19,7 @@ from outcrop import s3_keys
 from outcrop.stores.checkpoints import CheckpointStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult
+from tests import tiny_model
 from tests.graders.lambda_endpoint import LambdaEndpoint, TimedOut
 from tests.trainer.conftest import MakeRun, Run
 from training_image.trainer import checkpoints
@@ -126,6 +127,30 @@ def test_a_grader_that_fails_on_most_completions_of_a_step_ends_the_run_with_its
     assert first in run.failure
     assert "in rewards_some" in run.failure  # the function's own traceback, none of ours
     assert "training_image" not in run.failure
+
+
+def test_the_step_that_ends_the_run_can_be_read(a_run: MakeRun, lambdas: LambdaEndpoint) -> None:
+    validated = set[str]()
+
+    def answer(event: Any, context: Any) -> float:
+        """The base model is graded; training, which asks about other prompts, is not."""
+        if len(validated) < len(tiny_model.rows(held_out=True)):
+            validated.add(event["prompt"])
+        elif event["prompt"] not in validated:
+            raise RuntimeError("the judge is out of quota")
+        return rewards_some(event, failing=0.0)
+
+    run = a_run(grader={"type": "custom_code", "lambda_arn": lambdas.function(answer)})
+
+    status = run.train()
+
+    assert status == 1
+    assert "every completion of a step (grader_exception 16)" in run.failure
+    ended_by = rollouts(run, 1)
+    assert [(one["error"], one["reward"], one["advantage"]) for one in ended_by] == [
+        ("grader_exception", None, None)
+    ] * 16
+    assert all("the judge is out of quota" in one["error_message"] for one in ended_by)
 
 
 def test_a_grader_that_sleeps_ends_the_run_with_what_lambda_says(

@@ -59,7 +59,7 @@ class Publisher:
         )
         return served.id
 
-    def rollouts(self, step: int, graded: Sequence[Graded], advantages: Sequence[float]) -> None:
+    def rollouts(self, step: int, graded: Sequence[Graded], advantages: Sequence[float | None]) -> None:
         key = s3_keys.rollouts(self._spec.project, self._spec.job_id, step)
         lines = [
             _line(step, one) | {"advantage": None if one.reward.error else advantage}

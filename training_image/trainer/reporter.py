@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from outcrop import ids, s3_keys
+from outcrop import ids, s3_keys, training_metrics
 from outcrop.errors import StateError
 from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
@@ -131,6 +131,7 @@ class Reporter(TrainerCallback):
             type="metrics",
             data=self._metrics(step, state.max_steps, logs),
         )
+        print(training_metrics.line(self._spec.job_id, step, self._drawn(step, logs)), flush=True)
         for text in history.new_warnings():
             self._events.append("warn", text)
         history.failing.add(len(self._rewards.latest), failures(self._rewards.latest), window=STEPS)
@@ -153,6 +154,11 @@ class Reporter(TrainerCallback):
             checkpoints.save(self._checkpoint_folder, step, self._write_state)
         except OSError as error:
             self._warn_of_full_disk("resume state", step, error)
+
+    def tell_failed_step(self) -> None:
+        """The completions of the step that ends the run, and why they have no reward: none taught."""
+        latest = self._rewards.latest
+        self._publisher.rollouts(self.trainer.state.global_step + 1, latest, [None] * len(latest))
 
     def finish(self, folder: Path) -> None:
         """The best adapter to `folder`, and the result, which makes the run a success.
@@ -227,6 +233,17 @@ class Reporter(TrainerCallback):
         if step in self.history.evaluations:
             found["valid_reward_mean"] = self.history.evaluations[step]
         return found
+
+    def _drawn(self, step: int, logs: dict[str, Any]) -> dict[str, float | None]:
+        """What CloudWatch draws of a step."""
+        return {
+            "reward": logs["reward"],
+            "valid_reward": self.history.evaluations.get(step),
+            "completions": len(self._rewards.latest),
+            "grader_failures": failures(self._rewards.latest).total(),
+            **{f"{what}_seconds": round(seconds, 3) for what, seconds in self.trainer.seconds.items()},
+            "step_seconds": round(time.perf_counter() - self._step_began, 3),
+        }
 
     def _metrics(self, step: int, total: int, logs: dict[str, Any]) -> dict[str, Any]:
         """Bedrock's names, then OpenAI's, then ours."""
