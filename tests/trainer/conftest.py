@@ -20,6 +20,7 @@ from outcrop.training_spec import TrainingSpec
 from outcrop.types.event import FineTuningJobEvent
 from outcrop.types.fine_tuning_job import FineTuningJob
 from outcrop.types.grader import Grader
+from outcrop.types.judge import Judges
 from tests import factories, tiny_model
 from tests.account import BUCKET, TABLE, Account
 
@@ -121,6 +122,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
         *,
         grader: dict[str, Any] = STRING_CHECK,
         response_format: dict[str, Any] | None = None,
+        judges: Judges | None = None,
         seed: int = 7,
         root: Path = tmp_path,
         **hyperparameters: Any,
@@ -133,6 +135,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
             base_model="tiny-caps",
             fine_tuned_model=f"ft:tiny-caps:acme::{job.id[-8:]}",
             grader=TypeAdapter(Grader).validate_python(grader),
+            judges=judges or {},
             hyperparameters=HYPERPARAMETERS.model_copy(update=hyperparameters),
             seed=seed,
             response_format=response_format,
