@@ -9,9 +9,14 @@ def file(project: str, file_id: str) -> str:
     return f"projects/{project}/files/{file_id}"
 
 
+def uploads(project: str) -> str:
+    """Prefix of all uploads' parts."""
+    return f"projects/{project}/uploads/"
+
+
 def upload(project: str, upload_id: str) -> str:
     """Prefix of an upload's parts, each under its own id, until they are put together to a file."""
-    return f"projects/{project}/uploads/{upload_id}/"
+    return f"{uploads(project)}{upload_id}/"
 
 
 def job(project: str, job_id: str) -> str:
@@ -41,13 +46,34 @@ def adapter(project: str, job_id: str, step: int) -> str:
     return f"{job(project, job_id)}adapters/step-{step:06d}/"
 
 
+def adapter_archive(adapter_key: str) -> str:
+    """The same adapter as one `.tar.gz`, which is the form that SageMaker takes; beside its prefix, since
+    whoever reads an adapter reads all below that."""
+    return f"{adapter_key.removesuffix('/')}.tar.gz"
+
+
+def merged(project: str, job_id: str) -> str:
+    """Prefix of the job's model in one piece, for a deployment whose serving wants it so."""
+    return f"{job(project, job_id)}merged/"
+
+
 def rollouts(project: str, job_id: str, step: int) -> str:
     return f"{job(project, job_id)}rollouts/step-{step:06d}.jsonl"
+
+
+def held_out(project: str, job_id: str) -> str:
+    """What the base model and the tuned one said on each validation row."""
+    return f"{job(project, job_id)}held_out.jsonl"
 
 
 def base_model(model_id: str) -> str:
     """Prefix of a base model's weights, shared by all projects."""
     return f"models/{model_id}/"
+
+
+def weights_manifest(model_id: str) -> str:
+    """Written last: where it is, the weights are whole."""
+    return f"{base_model(model_id)}manifest.json"
 
 
 def body(project: str, object_id: str, name: str) -> str:

@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 from outcrop.errors import APIError
 from outcrop.types.chat import Tool
 from outcrop.types.chat_message import ChatMessage, FunctionCall
+from training_image import harmony
 from training_image.grammars import Thought
 
 _DESCRIPTION = """You can call functions. They are described as JSON between <tools> and </tools>:
@@ -47,7 +48,11 @@ def chat_prompt(
                 "them otherwise than as JSON between <tool_call> and </tool_call>.",
                 param="tools",
             )
-        turns = [_turn(message) for message in messages]
+        has_channels = harmony.CHANNEL in template
+        if has_channels:  # GPT-OSS's template asks for a description
+            for tool in described:
+                tool["function"].setdefault("description", "")
+        turns = [_turn(message, has_channels) for message in messages]
     else:
         turns = _with_tools_in_words(messages, described)
     variables: dict[str, Any] = (
@@ -72,6 +77,8 @@ def chat_prompt(
 
 
 def _is_readable(template: str) -> bool:
+    if harmony.CHANNEL in template:
+        return True
     return "<tool_call>" in template and '"arguments"' in template and "<function=" not in template
 
 
@@ -83,14 +90,14 @@ def _thought(template: str, prompt: str, reasoning_effort: str | None) -> Though
     return "none" if prompt.rstrip().endswith("</think>") else "optional"
 
 
-def _turn(message: ChatMessage) -> dict[str, Any]:
+def _turn(message: ChatMessage, has_channels: bool = False) -> dict[str, Any]:
     """A message as templates read it, which know no developers: OpenAI's newer name for the system."""
     turn: dict[str, Any] = {
         "role": "system" if message.role == "developer" else message.role,
         "content": message.content or message.refusal or "",
     }
     if reasoning := message.reasoning_content or message.reasoning:
-        turn["reasoning_content"] = reasoning
+        turn["thinking" if has_channels else "reasoning_content"] = reasoning
     if message.tool_calls:
         turn["tool_calls"] = [
             {"id": call.id, "type": "function", "function": _call(call.function)}

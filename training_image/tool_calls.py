@@ -1,22 +1,24 @@
-"""The functions that a completion calls, read from its text as the chat API reads them."""
+"""What a completion says and which functions it calls, read from its text as the chat API reads it."""
 
 from typing import Any
 
 from training_image.answer_reader import AnswerReader, CallArguments, CallStart, Content
+from training_image.grammars import Thought
 
 
-def read(text: str) -> tuple[str, list[dict[str, Any]]]:
-    """What the completion says beside its calls, and the calls as a message of the chat API has them."""
-    reader = AnswerReader(calls=True)
+def read(text: str, thought: Thought = "none", *, calls: bool = True) -> tuple[str, list[dict[str, Any]]]:
+    """What the completion says beside its thought and its calls, and the calls as a message of the chat API
+    has them; `calls`: whether it may call at all."""
+    reader = AnswerReader(thought, calls=calls)
     said: list[str] = []
-    calls: list[dict[str, Any]] = []
+    called: list[dict[str, Any]] = []
     for part in reader.feed(text) + reader.end():
         match part:
             case Content(text=more):
                 said.append(more)
             case CallStart(index=index, name=name):
                 function = {"name": name, "arguments": ""}
-                calls.append({"id": f"call_{index}", "type": "function", "function": function})
+                called.append({"id": f"call_{index}", "type": "function", "function": function})
             case CallArguments(text=more):
-                calls[-1]["function"]["arguments"] += more
-    return "".join(said), calls
+                called[-1]["function"]["arguments"] += more
+    return "".join(said), called

@@ -43,6 +43,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
 
     from training_image.sampling import Sampling
     from training_image.trainer import checkpoints, dataset, grpo, policy
+    from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.history import History
     from training_image.trainer.reporter import HISTORY, Reporter
@@ -63,17 +64,18 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     )
     history = History.from_json(json.loads((resumed / HISTORY).read_bytes())) if resumed else History()
     grader = GraderPipeline(spec.grader, judges=spec.judges, project=spec.project)
-    rewards = Rewards(grader, rows, failure_limit=numbers.grader_failure_limit)
+    chat = ChatFormat(tokenizer, numbers.reasoning_effort)
+    rewards = Rewards(grader, rows, read=chat.read, failure_limit=numbers.grader_failure_limit)
     sampling = Sampling(
         numbers.max_completion_length,
         numbers.temperature,
-        constraint=policy.constraint(spec.response_format, model, tokenizer),
+        constraint=policy.constraint(spec.response_format, chat, model, tokenizer),
     )
     reporter = Reporter(
         spec,
         history,
         rewards,
-        Evaluator(grader, validation, tokenizer, samples=numbers.eval_samples, sampling=sampling)
+        Evaluator(grader, validation, tokenizer, chat, samples=numbers.eval_samples, sampling=sampling)
         if validation
         else None,
         checkpoint_folder=state,
@@ -88,6 +90,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
         callbacks=[reporter],
+        chat=chat,
         sampling=sampling,
         rewards=rewards,
         save=reporter.save,
@@ -111,7 +114,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         reporter.tell_failed_step()
         raise
     if not reporter.was_stopped:
-        reporter.finish(root / "model")
+        reporter.finish(root / "model", base=channels / "model")
 
 
 def _enter(spec: TrainingSpec) -> bool:

@@ -1,4 +1,5 @@
-"""The metrics of a job's steps as a CSV file of purpose `fine-tune-results`, one line for each step."""
+"""The result files of a job, of purpose `fine-tune-results`: its steps' metrics as CSV, and what base and
+tuned model said on the validation rows, if there were any."""
 
 import csv
 import io
@@ -14,7 +15,7 @@ from outcrop.types.file import StoredFile
 from outcrop.types.fine_tuning_job import FineTuningJob
 
 _REWARDS = ("train_mean_reward", "full_valid_mean_reward")
-_FILENAME = "step_metrics.csv"
+_METRICS, _HELD_OUT = "step_metrics.csv", "held_out.jsonl"
 # Column, and its name in the events' data.
 _COLUMNS = {
     "step": "step",
@@ -32,24 +33,30 @@ _COLUMNS = {
 
 
 def write(job: FineTuningJob) -> list[str]:
-    """Make the file of a job whose training has ended; its id, or none if it took no step. Written again, it
-    is the same file: id and time are those of the job's last metrics."""
+    """Make the files of a job whose training has ended; their ids, none if it took no step. Written again,
+    they are the same files: id and time are those of the job's last metrics."""
     project = job.organization_id
     told = [event for event in EventStore(project, job.id).every() if _is_measured(event.data)]
     if not any(event.type == "metrics" for event in told):
         return []
     made_at = told[-1].created_at
-    content = _csv([event.data for event in told if event.data])
+    metrics = _csv([event.data for event in told if event.data])
+    written = [_put(project, derived_id("file-", made_at, job.id), made_at, _METRICS, metrics)]
+    try:
+        held_out = ObjectStore().get(s3_keys.held_out(project, job.id))
+    except FileNotFoundError:
+        return written
+    id = derived_id("file-", made_at, f"{job.id} held out")
+    return [*written, _put(project, id, made_at, _HELD_OUT, held_out)]
+
+
+def _put(project: str, id: str, made_at: int, filename: str, content: bytes) -> str:
     file = StoredFile(
-        id=derived_id("file-", made_at, job.id),
-        bytes=len(content),
-        created_at=made_at,
-        filename=_FILENAME,
-        purpose="fine-tune-results",
+        id=id, bytes=len(content), created_at=made_at, filename=filename, purpose="fine-tune-results"
     )
     ObjectStore().put(s3_keys.file(project, file.id), content)
     FileStore(project).put(file)
-    return [file.id]
+    return file.id
 
 
 def _is_measured(data: Mapping[str, Any] | None) -> bool:

@@ -34,7 +34,8 @@ class ReinforcementHyperparameters(BaseModel):
     """Steps between two evaluations on the validation file."""
     eval_samples: Auto | Annotated[Integer, Field(ge=1)] = "auto"
     """Completions of each validation prompt in one evaluation."""
-    reasoning_effort: Literal["default", "low", "medium", "high"] = "default"
+    reasoning_effort: Literal["default", "none", "low", "medium", "high"] = "default"
+    """How long the policy thinks before it answers, as its chat template has it; `none` is ours."""
 
     num_generations: Auto | Annotated[Integer, Field(ge=2, le=64)] = "auto"
     """Completions sampled of each prompt in a step; overrides `compute_multiplier`."""
@@ -47,6 +48,8 @@ class ReinforcementHyperparameters(BaseModel):
     """Share of the latest ten steps' completions without a reward above which an event warns."""
     grader_failure_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
     """Share of one step's completions without a reward above which the job fails."""
+    budget_usd: Auto | Annotated[Number, Field(gt=0)] = "auto"
+    """Dollars that training may cost over all attempts; then the job is paused."""
 
 
 class Reinforcement(BaseModel):

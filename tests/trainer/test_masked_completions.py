@@ -60,6 +60,7 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
     """For one step of as many groups as there are rewards for."""
     from training_image.sampling import Sampling
     from training_image.trainer import dataset, grpo, policy
+    from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.rewards import Rewards
 
     class Recording(grpo.GroupTrainer):
@@ -73,6 +74,7 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
     )
     rows: Any = tiny_model.rows(held_out=False)
     model, tokenizer = policy.load(folder)
+    chat = ChatFormat(tokenizer)
     config = grpo.config(numbers, seed=7, folder=out)
     config.max_grad_norm = 0.0  # gradients as they are
     return Recording(
@@ -81,8 +83,9 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
         train_dataset=dataset.schedule(rows, steps=1, batch_size=numbers.prompts_per_step, seed=7),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
+        chat=chat,
         sampling=Sampling(20, temperature=1.0),
-        rewards=Rewards(grader, rows, failure_limit=1.0),
+        rewards=Rewards(grader, rows, read=chat.read, failure_limit=1.0),
         save=lambda: None,
     )
 

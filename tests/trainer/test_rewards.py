@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,12 @@ class Grader:
         return Reward(None, kind, "KeyError: 'answer'", {}, 0.0)
 
 
+def plain(text: str, may_call: bool) -> tuple[str, list[dict[str, Any]]]:
+    return text, []
+
+
 def a_grader(*, failure_limit: float = 0.5) -> Rewards:
-    return Rewards(Grader(), ROWS, failure_limit=failure_limit)
+    return Rewards(Grader(), ROWS, read=plain, failure_limit=failure_limit)
 
 
 def given(texts: Sequence[str], rewards: Rewards) -> list[float | None]:
@@ -141,7 +146,7 @@ def test_the_parts_of_a_multi_grader_are_told_beside_its_reward() -> None:
     grader = MultiGrader.model_validate(
         {"type": "multi", "graders": parts, "calculate_output": "right / polite"}
     )
-    rewards = Rewards(GraderPipeline(grader), ROWS, failure_limit=0.5)
+    rewards = Rewards(GraderPipeline(grader), ROWS, read=plain, failure_limit=0.5)
 
     assert given(["a!", "b!", "a", "c!"], rewards) == [1.0, 0.0, None, 0.0]
     assert mean_metrics(rewards.latest) == pytest.approx({"right": 1 / 3, "polite": 1.0})

@@ -8,7 +8,7 @@ from outcrop.errors import APIError
 from outcrop.graders.pipeline import GraderPipeline
 from outcrop.types.grader import MultiGrader
 from tests import tiny_qwen
-from training_image.trainer import prompts
+from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.rewards import Rewards
 
@@ -26,7 +26,7 @@ def tokenizer() -> Any:
 
 
 def read_by_policy(row: dict[str, Any], tokenizer: Any) -> str:
-    return tokenizer.decode(prompts.tokens(question([row], 0), tokenizer))
+    return tokenizer.decode(ChatFormat(tokenizer).tokens(question([row], 0)))
 
 
 def test_the_policy_reads_a_rows_tools_by_its_own_template(tokenizer: Any) -> None:
@@ -73,7 +73,7 @@ def test_a_template_whose_calls_nobody_can_read_ends_the_run_with_the_reason(tok
         tokenizer.chat_template = template
 
 
-def test_the_calls_of_a_completion_reach_its_grader_and_the_text_without_them() -> None:
+def test_the_calls_of_a_completion_reach_its_grader_and_the_text_without_them(tokenizer: Any) -> None:
     part = {"type": "string_check", "operation": "eq"}
     called = {**part, "input": "{{sample.output_tools[0].function.name}}", "reference": "{{item.function}}"}
     said = {**part, "input": "{{sample.output_text}}", "reference": "Let me look."}
@@ -86,7 +86,7 @@ def test_the_calls_of_a_completion_reach_its_grader_and_the_text_without_them() 
         }
     )
     row = {"messages": MESSAGES, "tools": [WEATHER], "function": "weather"}
-    rewards = Rewards(GraderPipeline(grader), [row], failure_limit=1.0)
+    rewards = Rewards(GraderPipeline(grader), [row], read=ChatFormat(tokenizer).read, failure_limit=1.0)
     texts = [f"Let me look.\n{CALL}", f"Let me look.\n{CALL}", "It is sunny."]
 
     round = rewards.round([question([row], 0)] * 3)
@@ -99,10 +99,44 @@ def test_the_calls_of_a_completion_reach_its_grader_and_the_text_without_them() 
     assert "no 'sample.output_tools[0]'" in (rewards.latest[2].reward.message or "")
 
 
-def test_the_tags_of_a_call_are_text_where_a_row_has_no_tools() -> None:
+@pytest.mark.parametrize(
+    ("effort", "thought"), [("default", "optional"), ("low", "optional"), ("none", "none")]
+)
+def test_the_policy_thinks_as_the_job_asks(tokenizer: Any, effort: str, thought: str) -> None:
+    chat = ChatFormat(tokenizer, effort)
+
+    asked = tokenizer.decode(chat.tokens(question([{"messages": MESSAGES}], 0)))
+
+    assert asked.rstrip().endswith("</think>") == (effort == "none")
+    assert chat.thought == thought
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>\nIs it 5?\n</think>\n\n4", "4"),
+        ("4", "4"),
+        ("<think>\nIt must be 4. It", ""),  # cut off before it said anything
+    ],
+)
+def test_a_thought_is_not_what_the_model_says(tokenizer: Any, text: str, said: str) -> None:
+    part = {"type": "string_check", "operation": "eq", "input": "{{sample.output_text}}", "reference": said}
+    grader = MultiGrader.model_validate({"type": "multi", "graders": {"a": part}, "calculate_output": "a"})
+    row = {"messages": MESSAGES}
+    rewards = Rewards(GraderPipeline(grader), [row], read=ChatFormat(tokenizer).read, failure_limit=1.0)
+
+    given = rewards.rewards(rewards.round([question([row], 0)]), [text])
+
+    assert given == [1.0]
+    assert rewards.latest[0].completion == text
+
+
+def test_the_tags_of_a_call_are_text_where_a_row_has_no_tools(tokenizer: Any) -> None:
     part = {"type": "string_check", "operation": "eq", "input": "{{sample.output_text}}", "reference": CALL}
     grader = MultiGrader.model_validate({"type": "multi", "graders": {"a": part}, "calculate_output": "a"})
-    rewards = Rewards(GraderPipeline(grader), [{"messages": MESSAGES}], failure_limit=1.0)
+    rewards = Rewards(
+        GraderPipeline(grader), [{"messages": MESSAGES}], read=ChatFormat(tokenizer).read, failure_limit=1.0
+    )
 
     given = rewards.rewards(rewards.round([question([{"messages": MESSAGES}], 0)]), [CALL])
 

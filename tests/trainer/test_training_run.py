@@ -2,6 +2,7 @@
 
 import signal
 import time
+from statistics import fmean
 
 import orjson
 import pytest
@@ -38,6 +39,15 @@ def test_the_reward_on_held_out_questions_rises(a_run: MakeRun) -> None:
     measured = _result(run).metrics
     assert measured["valid_reward_tuned"] >= 0.65
     assert measured["valid_reward_tuned"] >= measured["valid_reward_base"] + 0.15
+    compared = run.events()[-1]
+    assert compared.message.startswith("On the validation file: base model 0.")
+    found = (compared.data or {})["comparison"]
+    assert found["base"]["mean"] == measured["valid_reward_base"]
+    assert found["tuned"]["low"] <= found["tuned"]["mean"] == measured["valid_reward_tuned"]
+    key = s3_keys.held_out(run.spec.project, run.spec.job_id)
+    said = [orjson.loads(line) for line in ObjectStore().lines(key)]
+    assert fmean(line["tuned"]["reward"] for line in said) == measured["valid_reward_tuned"]
+    assert sum(line["tuned"]["reward"] > line["base"]["reward"] for line in said) == found["better"] > 0
 
 
 def test_a_run_tells_its_steps_and_leaves_adapters_checkpoints_and_rollouts(a_run: MakeRun) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from outcrop import s3_keys
 from outcrop.operations import jobs, training
 from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
+from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingSpec
 from outcrop.types.fine_tuning_job import FineTuningJob
 from tests import factories
@@ -62,6 +64,20 @@ def test_a_succeeded_job_has_the_metrics_of_its_steps_as_a_file(
     assert [line["train_reward_mean"] for line in told] == ["", "0.5625", "0.625"]
     assert [line["valid_reward_mean"] for line in told] == ["0.25", "", "0.75"]
     assert list(told[0])[:3] == ["step", "train_reward_mean", "valid_reward_mean"]
+
+
+def test_what_base_and_tuned_model_said_is_a_file_too(workflow: Workflow, client: OpenAI) -> None:
+    job = a_new_job()
+    said = b'{"index":0,"base":{"reward":0.0},"tuned":{"reward":1.0}}\n'
+    ObjectStore().put(s3_keys.held_out(PROJECT, job.id), said)
+    workflow.training_jobs.scripts = [telling(completes, 1)]
+
+    job = workflow.run(job)
+
+    files = [client.files.retrieve(file_id) for file_id in job.result_files]
+    assert [file.filename for file in files] == ["step_metrics.csv", "held_out.jsonl"]
+    assert {file.purpose for file in files} == {"fine-tune-results"}
+    assert client.files.content(files[1].id).content == said
 
 
 def test_a_step_that_an_interruption_had_done_twice_is_one_line(workflow: Workflow, client: OpenAI) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from training_image.generate import Generated, generate, stop_tokens
 from training_image.sampling import Sampling
-from training_image.trainer import prompts
+from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.merging import merged
 from training_image.trainer.rewards import Graded, Grades, GradingRound
@@ -17,12 +17,20 @@ _ROWS_AT_ONCE = 32
 
 class Evaluator:
     def __init__(
-        self, grader: Grades, rows: list[dict[str, Any]], tokenizer: Any, *, samples: int, sampling: Sampling
+        self,
+        grader: Grades,
+        rows: list[dict[str, Any]],
+        tokenizer: Any,
+        chat: ChatFormat,
+        *,
+        samples: int,
+        sampling: Sampling,
     ) -> None:
         """`samples` completions of each row: the likeliest one if it is 1, else drawn as `sampling` says."""
+        self.rows = rows
         self._grader = grader
-        self._rows = rows
         self._tokenizer = tokenizer
+        self._chat = chat
         self._samples = samples
         self._sampling = sampling
         self.seconds = 0.0
@@ -33,10 +41,8 @@ class Evaluator:
         disturbed.
         """
         started = time.perf_counter()
-        inputs = [
-            question(self._rows, index) for index in range(len(self._rows)) for _ in range(self._samples)
-        ]
-        round = GradingRound(self._grader, self._rows, inputs)
+        inputs = [question(self.rows, index) for index in range(len(self.rows)) for _ in range(self._samples)]
+        round = GradingRound(self._grader, self.rows, inputs, self._chat.read)
         with merged(model):
             texts = [
                 text
@@ -51,7 +57,7 @@ class Evaluator:
         self, model: Any, inputs: Sequence[dict[str, Any]], start: int, round: GradingRound
     ) -> list[str]:
         """Of the inputs from `start` on; each is submitted to be graded as soon as it has ended."""
-        asked = [prompts.tokens(one, self._tokenizer) for one in inputs]
+        asked = [self._chat.tokens(one) for one in inputs]
         samplings = [self._sampling_of(start + place) for place in range(len(inputs))]
         made = generate(
             model,
@@ -63,7 +69,7 @@ class Evaluator:
         return [self._text(one) for one in made]
 
     def _text(self, completion: Generated) -> str:
-        return self._tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+        return self._chat.text(completion.token_ids)
 
     def _sampling_of(self, place: int) -> Sampling:
         temperature = 0.0 if self._samples == 1 else self._sampling.temperature

@@ -22,10 +22,10 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from outcrop.hyperparameters import TrainingHyperparameters
 from training_image.generate import Generated, generate
 from training_image.sampling import Sampling
+from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.merging import merged
 from training_image.trainer.packing import log_probabilities
-from training_image.trainer.prompts import tokens
 from training_image.trainer.rewards import GradingRound, Rewards
 
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
@@ -69,11 +69,18 @@ class GroupTrainer(GRPOTrainer):
     num_generations: int
 
     def __init__(
-        self, *, sampling: Sampling, rewards: Rewards, save: Callable[[], None], **arguments: Any
+        self,
+        *,
+        chat: ChatFormat,
+        sampling: Sampling,
+        rewards: Rewards,
+        save: Callable[[], None],
+        **arguments: Any,
     ) -> None:
         """`save` is called after a step for which a callback asked for a checkpoint."""
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
+        self._chat = chat
         self._sampling = sampling
         self._rewards = rewards
         self._round: GradingRound
@@ -90,7 +97,7 @@ class GroupTrainer(GRPOTrainer):
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
         """TRL's gives every row the same tools."""
-        return [tokens(question, self.processing_class) for question in self._questions], None, {}
+        return [self._chat.tokens(question) for question in self._questions], None, {}
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
@@ -110,8 +117,7 @@ class GroupTrainer(GRPOTrainer):
         return [_ids(one) for one in made], logprobs
 
     def _text(self, completion: Generated) -> str:
-        """As TRL decodes it a moment later; where it should read it otherwise, its reading is what counts."""
-        return self.processing_class.decode(_ids(completion), skip_special_tokens=True)
+        return self._chat.text(_ids(completion))
 
     def _calculate_rewards(
         self,
@@ -122,7 +128,7 @@ class GroupTrainer(GRPOTrainer):
     ) -> Tensor:
         """TRL's own logs the training row when a reward is None; a row must not be in a log."""
         started = time.perf_counter()
-        rewards = self._rewards.rewards(self._round, [completion[0]["content"] for completion in completions])
+        rewards = self._rewards.rewards(self._round, [self._chat.text(ids) for ids in completion_ids])
         self.seconds["grading"] += time.perf_counter() - started
         self._has_reward = [reward is not None for reward in rewards]
         values = [torch.nan if reward is None else reward for reward in rewards]

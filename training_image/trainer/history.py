@@ -16,8 +16,14 @@ class History:
     """Mean entropy of the policy in each step that had a gradient."""
     zero_variance: list[float] = field(default_factory=list)
     """Of each step, the share of groups whose rewards were all equal."""
+    lengths: list[float] = field(default_factory=list)
+    """Mean tokens of a completion in each step."""
+    cut_off: list[float] = field(default_factory=list)
+    """Of each step, the share of completions that `max_completion_length` ended."""
     evaluations: dict[int, float] = field(default_factory=dict)
     """Validation reward by step; step 0 is the base model."""
+    commonest_answer: dict[int, float] = field(default_factory=dict)
+    """By step: the share of validation rows that got one and the same answer, though they ask for others."""
     published: list[int] = field(default_factory=list)
     """Steps whose adapter can be served."""
     warned: list[str] = field(default_factory=list)
@@ -60,11 +66,15 @@ class History:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "History":
-        evaluations = {int(step): reward for step, reward in stored["evaluations"].items()}
+        by_step = {
+            name: {int(step): value for step, value in stored[name].items()}
+            for name in ("evaluations", "commonest_answer")
+            if name in stored
+        }
         failing = {
             name: Failing(**stored[name]) for name in ("failing", "failing_in_evaluation") if name in stored
         }
-        return cls(**{**stored, **failing, "evaluations": evaluations})
+        return cls(**{**stored, **failing, **by_step})
 
 
 def _troubles(history: History) -> dict[str, str]:
@@ -95,13 +105,54 @@ def _troubles(history: History) -> dict[str, str]:
             "The policy hardly varies its answers any more (its entropy fell below 5% of the first step's). "
             "If the validation reward does not rise with it, lower the learning rate or set beta."
         )
+    return found | _troubles_of_form(history) | _troubles_on_held_out_rows(history)
+
+
+def _troubles_of_form(history: History) -> dict[str, str]:
+    """What completions look like, whatever they earn."""
+    found: dict[str, str] = {}
+    lengths = history.lengths
+    if len(lengths) >= 6:
+        first, last = fmean(lengths[:3]), fmean(lengths[-3:])
+        if last > 2 * first or last < first / 2:
+            drift = "longer" if last > first else "shorter"
+            found[f"length_{drift}"] = (
+                f"Completions have become much {drift}: {first:.0f} tokens in the first three steps, "
+                f"{last:.0f} in the last three. Read some rollouts: the grader may pay for being {drift}."
+            )
+    recent = history.cut_off[-3:]
+    if len(recent) == 3 and min(recent) > 0.5:
+        found["cut_off"] = (
+            f"In the last 3 steps more than half of the completions ({fmean(recent):.0%}) were cut off at "
+            "max_completion_length. Raise it, or have the prompt or the grader ask for short answers."
+        )
+    return found
+
+
+def _troubles_on_held_out_rows(history: History) -> dict[str, str]:
+    found: dict[str, str] = {}
     later = [step for step in history.evaluations if step > 0]
-    if later and history.train_rewards:
-        train, valid = fmean(history.train_rewards[-3:]), history.evaluations[max(later)]
+    if not later:
+        return found
+    latest = max(later)
+    same = history.commonest_answer.get(latest, 0.0)
+    if same > 0.8 and same > history.commonest_answer.get(0, 0.0):
+        found["one_answer"] = (
+            f"{same:.0%} of the validation rows get one and the same answer, though they ask for different "
+            "ones: the policy has settled on what pays on average. Balance the training rows' answers, or "
+            "grade what tells them apart."
+        )
+    if history.train_rewards:
+        train, valid = fmean(history.train_rewards[-3:]), history.evaluations[latest]
         if train - valid > 0.10:
             found["gap"] = (
                 f"The training reward ({train:.2f}) is more than 0.10 above the validation "
                 f"reward ({valid:.2f}): the policy may be learning the training rows, or the grader's gaps, "
                 "instead of the task."
+            )
+        elif train - valid > 0.05:
+            found["small_gap"] = (
+                f"The training reward ({train:.2f}) is more than 0.05 above the validation reward "
+                f"({valid:.2f}). If the gap grows, the policy is learning the training rows, not the task."
             )
     return found

@@ -12,6 +12,7 @@ from outcrop.hyperparameters import TrainingHyperparameters
 from training_image.constraints import Constraint, Vocabulary
 from training_image.generate import stop_tokens
 from training_image.grammars import GrammarError, response_format_grammar
+from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.errors import TrainingError
 
 
@@ -22,11 +23,21 @@ def load(folder: Path) -> tuple[Any, Any]:
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def constraint(response_format: Mapping[str, Any] | None, model: Any, tokenizer: Any) -> Constraint | None:
-    """What holds completions to the job's `response_format`. Raises: TrainingError if nothing can."""
-    grammar = response_format_grammar(response_format) if response_format else None
+def constraint(
+    response_format: Mapping[str, Any] | None, chat: ChatFormat, model: Any, tokenizer: Any
+) -> Constraint | None:
+    """What holds completions to the job's `response_format`, after their thought.
+
+    Raises: TrainingError if nothing can.
+    """
+    grammar = response_format_grammar(response_format, chat.thought) if response_format else None
     if grammar is None:
         return None
+    if chat.has_channels:
+        raise TrainingError(
+            "method.reinforcement.response_format cannot be kept to by this model, which answers in "
+            "channels: leave it out, and have the prompt ask for the form and the grader check it."
+        )
     vocabulary = Vocabulary(tokenizer, stop_tokens(model, tokenizer), model.config.vocab_size)
     try:
         return vocabulary.constraint(grammar)

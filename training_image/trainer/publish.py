@@ -1,11 +1,13 @@
 """What a run leaves for others: adapters, checkpoints that answer as models, rollouts, the result."""
 
+import gzip
 import json
+import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -16,6 +18,7 @@ from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
 from outcrop.types.checkpoint import FineTuningJobCheckpoint
 from outcrop.types.model import TunedModel
+from training_image.trainer import merged_weights
 from training_image.trainer.errors import failed_writes_as_os_errors
 from training_image.trainer.rewards import Graded
 
@@ -38,6 +41,10 @@ class Publisher:
             with failed_writes_as_os_errors():
                 save_adapter(model, Path(folder), spec.base_model)
             self._objects.upload_folder(Path(folder), key)
+            with tempfile.TemporaryFile() as archive:
+                with failed_writes_as_os_errors():
+                    pack_adapter(Path(folder), archive)
+                self._objects.put(s3_keys.adapter_archive(key), archive)
         served = TunedModel(
             id=ids.checkpoint_model_id(spec.fine_tuned_model, step),
             created=ids.now(),
@@ -69,8 +76,31 @@ class Publisher:
 
     def evaluation(self, step: int, graded: Sequence[Graded]) -> None:
         """Beside the rollouts, as `eval-step-NNNNNN.jsonl`."""
-        folder, _, name = s3_keys.rollouts(self._spec.project, self._spec.job_id, step).rpartition("/")
-        self._put_lines(f"{folder}/eval-{name}", [_line(step, one) for one in graded])
+        self._put_lines(self._evaluation_key(step), [_line(step, one) for one in graded])
+
+    def read_evaluation(self, step: int) -> list[dict[str, Any]]:
+        """The lines of an evaluation, maybe of an earlier attempt; none if there is none."""
+        try:
+            return [orjson.loads(line) for line in self._objects.lines(self._evaluation_key(step))]
+        except FileNotFoundError:
+            return []
+
+    def comparison(
+        self, base: Sequence[dict[str, Any]], tuned: Sequence[dict[str, Any]], classes: Mapping[int, str]
+    ) -> None:
+        """What both said on each validation row, as the job's result file `held_out.jsonl`."""
+        said = ("completion", "reward", "error")
+        lines = [
+            {
+                "index": one["index"],
+                "class": classes.get(one["index"]),
+                "prompt": one["prompt"],
+                "base": {name: one[name] for name in said},
+                "tuned": {name: other[name] for name in said},
+            }
+            for one, other in zip(base, tuned, strict=True)
+        ]
+        self._put_lines(s3_keys.held_out(self._spec.project, self._spec.job_id), lines)
 
     def result(self, result: TrainingResult) -> None:
         key = s3_keys.result(self._spec.project, self._spec.job_id, self._spec.attempt)
@@ -79,6 +109,27 @@ class Publisher:
     def fetch_adapter(self, step: int, folder: Path) -> None:
         key = s3_keys.adapter(self._spec.project, self._spec.job_id, step)
         self._objects.download_folder(key, folder)
+
+    def merged(self, base: Path, adapter: Path) -> str:
+        """Upload the base model with the adapter added to it, as one model; its key.
+
+        Raises: TrainingError if the two do not fit each other, OSError for a full disk.
+        """
+        key = s3_keys.merged(self._spec.project, self._spec.job_id)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+
+            def upload() -> None:
+                self._objects.upload_folder(folder, key)
+                for file in folder.iterdir():
+                    file.unlink()
+
+            merged_weights.write(base, adapter, folder, upload)
+        return key
+
+    def _evaluation_key(self, step: int) -> str:
+        folder, _, name = s3_keys.rollouts(self._spec.project, self._spec.job_id, step).rpartition("/")
+        return f"{folder}/eval-{name}"
 
     def _put_lines(self, key: str, lines: Sequence[dict[str, Any]]) -> None:
         self._objects.put(
@@ -97,6 +148,22 @@ def save_adapter(model: Any, folder: Path, base_model: str) -> None:
     config = folder / "adapter_config.json"
     described = json.loads(config.read_bytes()) | {"base_model_name_or_path": base_model}
     config.write_text(json.dumps(described, indent=2))
+
+
+def pack_adapter(folder: Path, archive: IO[bytes]) -> None:
+    """The adapter's files at the top of a `.tar.gz`, as SageMaker wants them; the same bytes at every try.
+    Weights hardly get smaller, so next to no time is spent on it."""
+    with (
+        gzip.GzipFile(fileobj=archive, mode="wb", compresslevel=1, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as packed,
+    ):
+        for name in ADAPTER_FILES:
+            file = folder / name
+            entry = tarfile.TarInfo(name)
+            entry.size = file.stat().st_size
+            with file.open("rb") as content:
+                packed.addfile(entry, content)
+    archive.seek(0)
 
 
 def _line(step: int, graded: Graded) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,8 @@ from training_image.trainer.failing import STEPS, Failing
 from training_image.trainer.grpo import GroupTrainer
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
-from training_image.trainer.rewards import (
-    Graded,
-    Rewards,
-    check,
-    failures,
-    judges_tokens,
-    mean_metrics,
-    mean_reward,
-)
+from training_image.trainer.rewards import Rewards, failures, judges_tokens, mean_metrics
+from training_image.trainer.validation import Validation
 
 HISTORY = "history.json"
 
@@ -51,42 +44,21 @@ class Reporter(TrainerCallback):
         """Set by whoever makes the trainer, which needs this callback first."""
         self._spec = spec
         self._rewards = rewards
-        self._evaluator = evaluator
-        self._evaluated: Sequence[Graded] = ()
         self._checkpoint_folder = checkpoint_folder
         self._is_told_to_stop = is_told_to_stop
         self._events = EventStore(spec.project, spec.job_id)
         self._jobs = JobStore(spec.project)
         self._publisher = Publisher(spec)
+        self._validation = Validation(spec, evaluator, history, self._publisher) if evaluator else None
         self._seconds: list[float] = []
         self._step_began = time.perf_counter()
 
     def evaluate(self, step: int) -> None:
-        if self._evaluator is None:
+        if self._validation is None:
             return
-        graded = self._evaluator.evaluate(self.trainer.model)
-        self._evaluated = graded
-        self._publisher.evaluation(step, graded)
-        limit = self._spec.hyperparameters.grader_failure_limit
-        check(graded, limit, is_first=step == 0, of="of the validation rows")
-        failing, failed = self.history.failing_in_evaluation, failures(graded)
-        failing.add(len(graded), failed, window=1)
+        self._validation.evaluate(self.trainer.model, step)
+        failing = self.history.failing_in_evaluation
         self._tell_of_failures(failing, "an evaluation's completions", "evaluation")
-        reward = mean_reward(graded)
-        if reward is None:
-            return
-        self.history.evaluations[step] = reward
-        if step == 0:
-            self._events.append(
-                "info",
-                f"Base model: validation mean reward {reward:.3f} on {len(graded) - failed.total()} rows.",
-                data={
-                    "step": 0,
-                    "full_valid_mean_reward": reward,
-                    "valid_errors": failed,
-                    "model_graders_token_usage": judges_tokens(train=(), evaluated=graded),
-                },
-            )
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -122,6 +94,8 @@ class Reporter(TrainerCallback):
             ("reward", history.train_rewards),
             ("entropy", history.entropies),
             ("frac_reward_zero_std", history.zero_variance),
+            ("completions/mean_length", history.lengths),
+            ("completions/clipped_ratio", history.cut_off),
         ):
             if logs.get(name) is not None:
                 seen.append(logs[name])
@@ -160,8 +134,9 @@ class Reporter(TrainerCallback):
         latest = self._rewards.latest
         self._publisher.rollouts(self.trainer.state.global_step + 1, latest, [None] * len(latest))
 
-    def finish(self, folder: Path) -> None:
-        """The best adapter to `folder`, and the result, which makes the run a success.
+    def finish(self, folder: Path, *, base: Path) -> None:
+        """The best adapter to `folder`, merged with the model in `base` if that is wanted, and the result,
+        which makes the run a success.
 
         Raises: TrainingError if none could be saved.
         """
@@ -176,14 +151,25 @@ class Reporter(TrainerCallback):
             if name in metrics
         )
         self._events.append("info", f"Training finished: the model is that of step {step}{told}.")
+        if self._validation:
+            self._validation.compare(step)
         self._publisher.result(
             TrainingResult(
                 step=step,
                 adapter_key=s3_keys.adapter(self._spec.project, self._spec.job_id, step),
+                merged_key=self._merged(base, folder) if self._spec.merge else None,
                 trained_tokens=self.history.trained_tokens,
                 metrics=metrics,
             )
         )
+
+    def _merged(self, base: Path, adapter: Path) -> str | None:
+        """The key of the merged model. That it cannot be made costs its serving, not the training."""
+        try:
+            return self._publisher.merged(base, adapter)
+        except (OSError, TrainingError) as error:
+            self._events.append("warn", f"The model could not be merged into one: {error}")
+            return None
 
     def _may_go_on(self, step: int) -> bool:
         """Record progress; False when the job was cancelled, or it or the process is told to stop."""
@@ -248,7 +234,7 @@ class Reporter(TrainerCallback):
     def _metrics(self, step: int, total: int, logs: dict[str, Any]) -> dict[str, Any]:
         """Bedrock's names, then OpenAI's, then ours."""
         advantages = self.trainer.advantages
-        evaluated = step in self.history.evaluations
+        evaluated = self._validation if step in self.history.evaluations else None
         took = self.trainer.seconds
         full = time.perf_counter() - self._step_began
         data: dict[str, Any] = {
@@ -266,7 +252,7 @@ class Reporter(TrainerCallback):
                     "sampling": round(took["sampling"], 3),
                     "grading": round(took["grading"], 3),
                     "training": round(took["training"], 3),
-                    "eval": round(self._evaluator.seconds, 3) if evaluated and self._evaluator else 0.0,
+                    "eval": round(evaluated.seconds, 3) if evaluated else 0.0,
                     "full_iteration": round(full, 3),
                 }
             },
@@ -279,7 +265,7 @@ class Reporter(TrainerCallback):
                 "train_reward_mean": logs["reward"],
             },
             "model_graders_token_usage": judges_tokens(
-                train=self._rewards.latest, evaluated=self._evaluated if evaluated else ()
+                train=self._rewards.latest, evaluated=evaluated.latest if evaluated else ()
             ),
             "reward_std": logs.get("reward_std"),
             "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
@@ -289,4 +275,5 @@ class Reporter(TrainerCallback):
         if evaluated:
             data["full_valid_mean_reward"] = data["valid_reward_mean"] = self.history.evaluations[step]
             data["valid_errors"] = self.history.failing_in_evaluation.causes[-1]
+            data |= evaluated.figures()
         return {name: value for name, value in data.items() if value is not None}

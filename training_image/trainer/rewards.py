@@ -5,14 +5,16 @@ without it. When graders fail too often to learn from, the run stops and says wh
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from outcrop.graders.reward import FinishReason, GradedCompletion, Reward, total
-from training_image import tool_calls
 from training_image.trainer.errors import GraderFailing
 from training_image.trainer.failing import told_causes
+
+Read = Callable[[str, bool], tuple[str, list[dict[str, Any]]]]
+"""`ChatFormat.read`: from a completion's text, and whether its row has tools, to what it says and calls."""
 
 
 class Round(Protocol):
@@ -42,11 +44,16 @@ class GradingRound:
     """The completions of one step or evaluation. `inputs` are `dataset.question`s."""
 
     def __init__(
-        self, grader: Grades, rows: Sequence[dict[str, Any]], inputs: Sequence[dict[str, Any]]
+        self,
+        grader: Grades,
+        rows: Sequence[dict[str, Any]],
+        inputs: Sequence[dict[str, Any]],
+        read: Read,
     ) -> None:
         self._round = grader.round()
         self._rows = rows
         self._inputs = inputs
+        self._read = read
         self._ends: dict[int, FinishReason] = {}
 
     def submit(self, place: int, text: str, finish_reason: FinishReason) -> None:
@@ -64,24 +71,32 @@ class GradingRound:
 
     def _completion(self, place: int, text: str) -> GradedCompletion:
         row = self._rows[self._inputs[place]["index"]]
-        said, calls = tool_calls.read(text) if row.get("tools") else (text, [])
+        said, calls = self._read(text, bool(row.get("tools")))
         return GradedCompletion(row, said, calls, self._ends.get(place, "stop"))
 
 
 class Rewards:
     """The run's grader; `latest` holds the last step's completions, for its rollouts and metrics."""
 
-    def __init__(self, grader: Grades, rows: list[dict[str, Any]], *, failure_limit: float) -> None:
+    def __init__(
+        self,
+        grader: Grades,
+        rows: list[dict[str, Any]],
+        *,
+        read: Read,
+        failure_limit: float,
+    ) -> None:
         """A step fails the run if it has a larger share of failures than `failure_limit`; the first one also
         if it has nothing else."""
         self._grader = grader
         self._rows = rows
         self._failure_limit = failure_limit
+        self._read = read
         self._is_first = True
         self.latest: list[Graded] = []
 
     def round(self, inputs: Sequence[dict[str, Any]]) -> GradingRound:
-        return GradingRound(self._grader, self._rows, inputs)
+        return GradingRound(self._grader, self._rows, inputs, self._read)
 
     def rewards(self, round: GradingRound, texts: Sequence[str]) -> list[float | None]:
         """Raises: GraderFailing if too many completions could not be graded."""
