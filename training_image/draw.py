@@ -31,7 +31,10 @@ class Row:
 
 
 def draw(logits: Tensor, rows: list[Row], position: int) -> tuple[Tensor, Tensor, dict[int, ConstraintError]]:
-    """A token of each row, its log-probability at the row's temperature, and the rows that cannot go on."""
+    """A token of each row, its log-probability at the row's temperature, and the rows that cannot go on.
+
+    Raises: FloatingPointError for logits that are not numbers.
+    """
     temperatures = torch.tensor([row.sampling.temperature or 1.0 for row in rows], device=logits.device)
     probabilities = own = torch.softmax(logits / temperatures[:, None], dim=-1)
     failed: dict[int, ConstraintError] = {}
@@ -51,7 +54,10 @@ def draw(logits: Tensor, rows: list[Row], position: int) -> tuple[Tensor, Tensor
         drawn = torch.searchsorted(cumulative, below, right=True).squeeze(1)
         greedy = torch.tensor([row.sampling.temperature == 0 for row in rows], device=logits.device)
         tokens = torch.where(greedy, likeliest, drawn)
+    tokens = tokens.clamp(max=logits.shape[1] - 1)  # beyond them is what was drawn of no numbers
     logprobs = own.gather(1, tokens[:, None]).squeeze(1).log()
+    if logprobs.isnan().any():
+        raise FloatingPointError("the model's logits are not numbers")
     return tokens, logprobs, failed
 
 

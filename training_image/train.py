@@ -42,7 +42,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     import torch
 
     from training_image.sampling import Sampling
-    from training_image.trainer import checkpoints, dataset, grpo, policy
+    from training_image.trainer import checkpoints, dataset, grpo, policy, preflight
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.history import History
@@ -62,9 +62,17 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
             "warn", f"Checkpoint {folder.name} was passed over: {problem}."
         ),
     )
+    if resumed:
+        preflight.check_checkpoint(resumed, spec)
     history = History.from_json(json.loads((resumed / HISTORY).read_bytes())) if resumed else History()
     grader = GraderPipeline(spec.grader, judges=spec.judges, project=spec.project)
     chat = ChatFormat(tokenizer, numbers.reasoning_effort)
+    preflight.check_lengths(
+        {"training": rows, "validation": validation},
+        chat,
+        context=model.config.max_position_embeddings,
+        completion=numbers.max_completion_length,
+    )
     rewards = Rewards(grader, rows, read=chat.read, failure_limit=numbers.grader_failure_limit)
     sampling = Sampling(
         numbers.max_completion_length,

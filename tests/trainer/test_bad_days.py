@@ -153,6 +153,16 @@ def test_the_step_that_ends_the_run_can_be_read(a_run: MakeRun, lambdas: LambdaE
     assert all("the judge is out of quota" in one["error_message"] for one in ended_by)
 
 
+def test_steps_too_large_for_the_weights_end_the_run_with_what_to_change(a_run: MakeRun) -> None:
+    run = a_run(learning_rate=1e38, prompts_per_step=8)
+
+    status = run.train()
+
+    assert status == 1
+    assert run.failure.startswith("The model does not compute any more (")
+    assert "Lower learning_rate_multiplier" in run.failure
+
+
 def test_a_grader_that_sleeps_ends_the_run_with_what_lambda_says(
     a_run: MakeRun, lambdas: LambdaEndpoint
 ) -> None:

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training_image.constraints import Vocabulary
+from training_image.draw import Row, draw
 from training_image.generate import Sampling, generate, stop_tokens
 from training_image.grammars import GrammarError, Thought, grammar, json_rule, response_format_grammar
 
@@ -212,3 +213,13 @@ def test_a_thought_may_come_before_what_is_constrained(
 
     assert all(may_end(text) for text in taken)
     assert not any(may_end(text) for text in refused)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_numbers_are_an_error_and_no_token(temperature: float) -> None:
+    rows = [Row(Sampling(3, temperature), torch.rand(3), None) for _ in range(2)]
+    logits = torch.zeros(2, 7)
+    logits[1, 3] = torch.nan
+
+    with pytest.raises(FloatingPointError, match="not numbers"):
+        draw(logits, rows, 0)

@@ -28,6 +28,11 @@ def explain(error: BaseException) -> str:
             "The machine ran out of memory. Lower batch_size, num_generations (or compute_multiplier) or "
             "max_completion_length, or use an instance with more memory."
         )
+    if isinstance(error, FloatingPointError):
+        return (
+            f"The model does not compute any more ({error}): the last steps were too large. Lower "
+            "learning_rate_multiplier, or set beta. Checkpoints saved until then can be used as models."
+        )
     if isinstance(error, TrainingError | APIError):
         code = f"{GRADER_FAILING}: " if isinstance(error, GraderFailing) else ""
         return _shortened(f"{code}{error}")

@@ -209,7 +209,9 @@ class GroupTrainer(GRPOTrainer):
         gap = (self._logprobs - inputs["sampling_per_token_logps"])[mask].abs().mean().item()
         self._metrics["train"]["sampling_logp_difference"].append(gap)
         bound = SAMPLER_GAP.get(self.model.dtype, max(SAMPLER_GAP.values()))
-        if not gap <= bound:
+        if math.isnan(gap):
+            raise FloatingPointError("the log-probabilities of a step are not numbers")
+        if gap > bound:
             raise TrainingError(
                 "Completions are not sampled from the policy in training: the log-probability of a "
                 f"token differs by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"

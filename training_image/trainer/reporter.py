@@ -13,7 +13,7 @@ from outcrop.errors import StateError
 from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
-from training_image.trainer import checkpoints
+from training_image.trainer import checkpoints, preflight
 from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.failing import STEPS, Failing
@@ -65,6 +65,14 @@ class Reporter(TrainerCallback):
     ) -> None:
         self._step_began = time.perf_counter()
         self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any, **_: Any
+    ) -> None:
+        """Raises: FloatingPointError for a gradient that would ruin the weights."""
+        gradients = [one.grad for one in model.parameters() if one.grad is not None]
+        if not all(bool(one.isfinite().all()) for one in gradients):
+            raise FloatingPointError(f"the gradient of step {state.global_step + 1} is not a number")
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -211,6 +219,7 @@ class Reporter(TrainerCallback):
         with failed_writes_as_os_errors():
             self.trainer.write_state(folder)
         (folder / HISTORY).write_text(json.dumps(self.history.to_json()))
+        preflight.describe(self._spec, folder)
 
     def _checkpoint_metrics(self, step: int) -> dict[str, float]:
         found: dict[str, float] = {"step": step}
