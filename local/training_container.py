@@ -137,8 +137,9 @@ class Checkpoints:
         download(self._s3, self._bucket, self._prefix, self.folder)
         self._synced = self._present()
 
-    def sync(self) -> None:
-        """New files first, removals last: once S3 holds a complete checkpoint, it always holds one."""
+    def sync(self) -> bool:
+        """New files first, removals last: once S3 holds a complete checkpoint, it always holds one. Whether
+        S3 holds any file now."""
         present = self._present()
         for name in sorted(present):
             if present[name] != self._synced.get(name):
@@ -150,6 +151,7 @@ class Checkpoints:
         for name in sorted(self._synced.keys() - present.keys()):
             self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + name)
             del self._synced[name]
+        return bool(self._synced)
 
     def _present(self) -> dict[str, tuple[int, int]]:
         """Size and modification time of each file, by its path below the folder."""

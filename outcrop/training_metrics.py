@@ -1,7 +1,7 @@
 """The numbers of a training step that CloudWatch draws.
 
 The trainer prints them, one JSON object a step; SageMaker reads them off its log by the regular expressions
-that CreateTrainingJob gets (`MetricDefinitions`) and keeps them by the training job's name, which costs nothing.
+that CreateTrainingJob gets (`MetricDefinitions`) and keeps them by the training job's name: it costs nothing.
 """
 
 import json
@@ -17,8 +17,8 @@ METRICS = (
     "training_seconds",
     "step_seconds",
 )
-"""`grading_seconds` is what a step waits for its graders when all is generated; `valid_reward` is there after an
-evaluation only."""
+"""`grading_seconds` is what a step waits for its graders when all is generated; `valid_reward` is there
+after an evaluation only."""
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 

@@ -33,6 +33,8 @@ class TrainingSpec(BaseModel):
     seed: int
     response_format: dict[str, Any] | None = None
     """The form that completions are held to: OpenAI's `response_format`."""
+    merge: bool = False
+    """Whether the model is wanted as one, too: base weights with the adapter added to them."""
 
 
 class TrainingResult(BaseModel):
@@ -42,6 +44,8 @@ class TrainingResult(BaseModel):
     """The step whose adapter becomes the model: the best by validation reward, else the last."""
     adapter_key: str
     """S3 prefix of that adapter, ending in `/`."""
+    merged_key: str | None = None
+    """S3 prefix of the merged model, ending in `/`, if the spec asked for it and it could be made."""
     trained_tokens: int
     """Completion tokens the policy learned from."""
     metrics: dict[str, float]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from lambdas.api.caller import call, caller
@@ -10,7 +10,7 @@ from lambdas.api.metadata_filter import metadata_filter
 from outcrop.operations import checkpoints, jobs
 from outcrop.types.checkpoint import FineTuningJobCheckpoint
 from outcrop.types.event import FineTuningJobEvent
-from outcrop.types.fine_tuning_job import CreateFineTuningJob, FineTuningJob
+from outcrop.types.fine_tuning_job import CreateFineTuningJob, FineTuningJob, ResumeFineTuningJob
 from outcrop.types.page import Page
 
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -44,8 +44,9 @@ def pause(job_id: str) -> FineTuningJob:
 
 
 @router.post("/fine_tuning/jobs/<job_id>/resume")
-def resume(job_id: str) -> FineTuningJob:
-    return jobs.resume(job_id, call(router))
+def resume(job_id: str, request: Annotated[ResumeFineTuningJob | None, Body()] = None) -> FineTuningJob:
+    budget_usd = request.budget_usd if request else None
+    return jobs.resume(job_id, call(router, request), budget_usd)
 
 
 @router.get("/fine_tuning/jobs/<job_id>/events")

@@ -12,6 +12,13 @@ logger = Logger(service="workflow")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    training_end.register_model(event["project"], event["job_id"], event["attempt"])
-    logger.info("training registered", job_id=event["job_id"], attempt=event["attempt"])
+    job = training_end.register_model(event["project"], event["job_id"], event["attempt"])
+    logger.info(
+        "training registered",
+        job_id=job.id,
+        attempt=event["attempt"],
+        status=job.status,
+        billable_seconds=sum(bill.billable_seconds for bill in job.billed),  # of all its attempts
+        usd=job.spent_usd,
+    )
     return {"done": True}

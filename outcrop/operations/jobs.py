@@ -8,7 +8,8 @@ from outcrop.errors import StateError
 from outcrop.graders import pipeline
 from outcrop.ids import now
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import files, grader_rows, job_request, training
+from outcrop.operations import files, grader_rows, job_end, job_request, limits, machines, training
+from outcrop.serving import tuned_models
 from outcrop.settings import settings
 from outcrop.stores.claims import claim
 from outcrop.stores.events import EventStore, new_event
@@ -31,6 +32,8 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
     trained_on = files.resolve({param: file for param, file in named.items() if file}, call.project)
     grader = method.reinforcement.grader
     pipeline.check(grader)
+    budget = limits.budget(method.reinforcement.hyperparameters.budget_usd, machines.suited_to(model))
+    tuned_models.check(model)
     grader_rows.check_first(grader, trained_on["training_file"], call.project, param=pipeline.GRADER_PARAM)
 
     jobs = JobStore(call.project)
@@ -49,6 +52,7 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
         metadata=request.metadata,
         method=method,
         user_provided_suffix=request.suffix,
+        budget_usd=budget,
     )
     is_new = jobs.create(job, new_event("info", f"Created fine-tuning job: {job.id}"))
     return _started(job if is_new else jobs.get(job.id))
@@ -77,6 +81,7 @@ def cancel(job_id: str, project: str) -> FineTuningJob:
     else:
         EventStore(project, job_id).append("info", "The job was cancelled.")
     training.stop(job)
+    job_end.tell(job)
     return job
 
 
@@ -106,17 +111,20 @@ def pause(job_id: str, project: str) -> FineTuningJob:
     return job
 
 
-def resume(job_id: str, call: Call) -> FineTuningJob:
-    """Queue a paused job for another attempt, which goes on from the newest checkpoint. Another try of the
-    same call gets the same attempt.
+def resume(job_id: str, call: Call, budget_usd: float | None = None) -> FineTuningJob:
+    """Queue a paused job for another attempt, which goes on from the newest checkpoint, with a new budget if
+    one is given. Another try of the same call gets the same attempt.
 
-    Raises: StateError if the job is not paused.
+    Raises: StateError if the job is not paused, APIError if its budget pays for no more training.
     """
     store = JobStore(call.project)
     job = store.get(job_id)
     if job.status == "paused":
+        budget = _budget_to_go_on(job, budget_usd)
         try:
-            job = store.transition(job_id, "queued", of_attempt=job.attempt, attempt=job.attempt + 1)
+            job = store.transition(
+                job_id, "queued", of_attempt=job.attempt, attempt=job.attempt + 1, budget_usd=budget
+            )
             EventStore(call.project, job_id).append("info", f"The job is resumed as attempt {job.attempt}")
         except StateError:
             job = store.get(job_id)  # resumed by somebody else, or cancelled
@@ -131,6 +139,14 @@ def resume(job_id: str, call: Call) -> FineTuningJob:
 def events(job_id: str, *, after: str | None, limit: int, project: str) -> Page[FineTuningJobEvent]:
     JobStore(project).get(job_id)
     return EventStore(project, job_id).list(after=after, limit=limit)
+
+
+def _budget_to_go_on(job: FineTuningJob, asked: float | None) -> float | None:
+    """Raises: APIError if it pays for no more training."""
+    budget, model = asked or job.budget_usd, base_models.find(job.model)
+    if budget is not None and model is not None:
+        limits.check(budget, job.spent_usd, machines.suited_to(model), param="budget_usd")
+    return budget
 
 
 def _started(job: FineTuningJob) -> FineTuningJob:

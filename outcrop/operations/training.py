@@ -4,15 +4,24 @@ A step that finds the job over, paused, or at a later attempt than its own does 
 workflow is over. How training ends is in `training_end`.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from outcrop import dataset
 from outcrop.errors import NotFoundError, StateError
 from outcrop.ids import now
-from outcrop.lifecycle import is_terminal
-from outcrop.operations import file_processing, grader_rows, training_end, training_failure, training_job
+from outcrop.operations import (
+    file_processing,
+    grader_rows,
+    job_end,
+    job_weights,
+    limits,
+    machines,
+    training_end,
+    training_job,
+)
 from outcrop.operations.job_events import say
+from outcrop.operations.launches import Launch
 from outcrop.settings import settings
 from outcrop.stores import training_jobs
 from outcrop.stores.files import FileStore
@@ -20,13 +29,9 @@ from outcrop.stores.jobs import JobStore
 from outcrop.stores.line import Line
 from outcrop.types.fine_tuning_job import FineTuningJob, JobError
 
-MAX_ATTEMPTS = 3
-"""Attempts of a job whose machine fails; all but the first resume from the newest checkpoint. Those that a
-pause ended are not counted."""
+_FIRST = Launch()
 _ASSEMBLY_SECONDS = 3600
 """Parts of an upload that are not one file by then never will be."""
-
-Next = Literal["over", "wait", "register", "resume"]
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,8 @@ class Step:
     """It asks again after so many seconds."""
     training_job: dict[str, Any] | None = None
     """It starts this: the parameters of CreateTrainingJob."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the workflow does after its training job stopped, or after it lost sight of it."""
-
-    next: Next
-    attempt: int
+    launch: Launch = _FIRST
+    """Which machine it asks for."""
 
 
 def start(job: FineTuningJob) -> None:
@@ -56,7 +55,7 @@ def start(job: FineTuningJob) -> None:
 
 def stop(job: FineTuningJob) -> None:
     """Ask the trainer to save and leave. The workflow goes on to its end by itself."""
-    training_jobs.stop_training_job(job.id, job.attempt)
+    training_end.stop_training(job)
 
 
 def take_up(job: FineTuningJob) -> None:
@@ -77,7 +76,9 @@ def validate_files(project: str, job_id: str, attempt: int) -> Step:
     try:
         job = jobs.begin(job_id, attempt)
     except StateError:
-        return Step(done=training_end.has_left(jobs.get(job_id), attempt))
+        job = jobs.get(job_id)
+        job_end.tell(job)
+        return Step(done=training_end.has_left(job, attempt))
     files = {"training_file": job.training_file, "validation_file": job.validation_file}
     named = {param: file_id for param, file_id in files.items() if file_id}
     say(job, "Validating " + " and ".join(f"{param.replace('_', ' ')}: {id}" for param, id in named.items()))
@@ -93,15 +94,16 @@ def validate_files(project: str, job_id: str, attempt: int) -> Step:
     return Step()
 
 
-def prepare(project: str, job_id: str, attempt: int) -> Step:
+def prepare(project: str, job_id: str, attempt: int, launch: Launch = _FIRST) -> Step:
     """Queue the job, and when its turn has come write the spec and say what training job to start."""
     job = JobStore(project).get(job_id)
     if training_end.has_left(job, attempt):
+        job_end.tell(job)
         return Step(done=True)
     if not settings().training_image:
         message = (
-            "This deployment has no training image: build the one in training_image/, push it to ECR, "
-            "and deploy with -c training_image=URI."
+            "This deployment has no training image. Deploy it again: where `training_image` is empty in "
+            "cdk.json, one is built in the account."
         )
         training_end.fail(project, job_id, attempt, JobError(code="training_image_missing", message=message))
         return Step(done=True)
@@ -110,50 +112,48 @@ def prepare(project: str, job_id: str, attempt: int) -> Step:
         if queued is None:
             return Step(done=True)
         job = queued
+    weights = job_weights.look(job, training_job.base_model(job))
+    if weights and weights.problem:
+        error = JobError(code="weights_unavailable", message=weights.problem)
+        training_end.fail(project, job_id, attempt, error)
+        return Step(done=True)
+    if weights:
+        return Step(wait=seconds_to_wait(weights.waited_seconds), launch=launch)
     may_train = int(settings().max_concurrent_jobs)
     place = Line(project).place(job_id, may_train=may_train)
     if place.ahead >= may_train:
         if place.is_new:
             jobs = "1 job" if place.ahead == 1 else f"{place.ahead} jobs"
             say(job, f"Waiting for {jobs} before it: {may_train} of a project may train at the same time")
-        return Step(wait=seconds_to_wait(place.waited_seconds, turns=place.ahead - may_train + 1))
+        wait = seconds_to_wait(place.waited_seconds, turns=place.ahead - may_train + 1)
+        return Step(wait=wait, launch=launch)
     try:
-        training_job.write_spec(job, attempt)
-        return Step(training_job=training_job.parameters(job, attempt))
+        return _launch(job, attempt, launch if launch.since else replace(launch, since=now()))
     except (NotFoundError, FileNotFoundError, dataset.DatasetError) as error:
         message = f"A file of the job was deleted or changed before its training began. {error}"
         training_end.fail(project, job_id, attempt, JobError(code="invalid_training_file", message=message))
         return Step(done=True)
 
 
-def classify_stop(project: str, job_id: str, attempt: int, error: str, cause: str) -> Verdict:
-    """Find out why the Train state did not succeed (its `error` and `cause`); fail the job if that is final.
-
-    A training job still in progress is one whose start was not confirmed to the workflow: it is waited for,
-    not started again. A machine that failed under a running job costs it an attempt, not its life. Where the
-    job was asked to pause, RegisterModel sees whether it came to its end before.
-    """
-    job = JobStore(project).get(job_id)
-    if job.attempt > attempt or job.status == "paused":
-        return Verdict("over", attempt)
-    description = training_jobs.describe_training_job(job_id, attempt)
-    status = None if description is None else description["TrainingJobStatus"]
-    if status in ("InProgress", "Stopping"):
-        return Verdict("wait", attempt)
-    if status == "Completed" or is_terminal(job.status):
-        return Verdict("register", attempt)
-    if description is None:
-        failure = training_failure.of_create(error, cause)
-    else:
-        failure = training_failure.of_description(description)
-    if job.pause_requested and (failure.is_infrastructure or status == "Stopped"):
-        return Verdict("register", attempt)
-    if failure.is_infrastructure and job.status == "running" and job.interruptions + 1 < MAX_ATTEMPTS:
-        resuming = f"Resuming from the newest checkpoint (try {job.interruptions + 2} of {MAX_ATTEMPTS})"
-        say(job, f"{failure.error.message} {resuming}", level="warn")
-        return Verdict("resume", attempt + 1)
-    training_end.fail(project, job_id, attempt, failure.error)
-    return Verdict("register", attempt)
+def _launch(job: FineTuningJob, attempt: int, launch: Launch) -> Step:
+    """Ask for the next machine, unless the job's budget is spent or it was asked to pause between two."""
+    fitting = machines.suited_to(training_job.base_model(job))
+    machine = launch.machine(job, fitting)
+    if machine is None:
+        training_end.pause_at_limit(job, limits.reached(job, fitting))
+        job = JobStore(job.organization_id).get(job.id)
+    if job.pause_requested and launch.number > 1:
+        training_end.pause(job)
+    if machine is None or job.pause_requested:
+        return Step(done=True)
+    training_job.write_spec(job, attempt)
+    parameters = training_job.parameters(job, attempt, launch.number, machine)
+    try:
+        JobStore(job.organization_id).note_launch(job.id, attempt, parameters["TrainingJobName"])
+    except StateError:
+        return Step(done=True)
+    say(job, launch.announcement(machine, attempt))
+    return Step(training_job=parameters, launch=launch)
 
 
 def _look_at(project: str, file_id: str, check: dataset.RowCheck) -> tuple[str | None, int]:
@@ -183,8 +183,8 @@ def _look_at(project: str, file_id: str, check: dataset.RowCheck) -> tuple[str |
 
 def seconds_to_wait(waited: int, *, turns: int = 0) -> int:
     """The longer it has been, or the more turns come before, the less often is asked. An execution has 25,000
-    events, nine for each time: enough for weeks."""
-    return max(2, min(300, max(waited // 10, 2 * turns)), waited // 600)
+    events, nine for each time: enough for a month in line, and all that comes after it."""
+    return max(2, min(300, max(waited // 10, 2 * turns)), waited // 144)
 
 
 def _queue(job: FineTuningJob, attempt: int) -> FineTuningJob | None:
@@ -200,6 +200,7 @@ def _queue(job: FineTuningJob, attempt: int) -> FineTuningJob | None:
         job = jobs.get(job.id)
         if job.pause_requested and job.attempt < attempt:  # asked for after the machine had failed
             training_end.pause(job)
+        job_end.tell(job)
         return None
     if job.status == "validating_files":
         say(job, "Files validated, moving job to queued state")

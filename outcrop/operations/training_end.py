@@ -9,8 +9,9 @@ from outcrop import s3_keys
 from outcrop.errors import StateError
 from outcrop.ids import now, tuned_model_id
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import training_results
+from outcrop.operations import job_end, limits, training_results
 from outcrop.operations.job_events import say
+from outcrop.serving import tuned_models
 from outcrop.stores import training_jobs
 from outcrop.stores.checkpoints import CheckpointStore
 from outcrop.stores.jobs import JobStore
@@ -18,7 +19,7 @@ from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult
 from outcrop.types.fine_tuning_job import FineTuningJob, JobError
-from outcrop.types.model import TunedModel
+from outcrop.types.model import TunedModel, as_served
 
 
 def has_left(job: FineTuningJob, attempt: int) -> bool:
@@ -26,10 +27,10 @@ def has_left(job: FineTuningJob, attempt: int) -> bool:
     return is_terminal(job.status) or job.status == "paused" or job.attempt > attempt
 
 
-def register_model(project: str, job_id: str, attempt: int) -> None:
+def register_model(project: str, job_id: str, attempt: int) -> FineTuningJob:
     """Make the trained adapter a model and the job succeed, or neither: a cancelled job leaves no model.
-    However a job ended, the metrics of its steps become a file."""
-    job = JobStore(project).get(job_id)
+    However a job ended, the metrics of its steps become a file. The job as it is then."""
+    job = _billed(JobStore(project).get(job_id))
     if not has_left(job, attempt):
         job = _end(job, attempt)
     if is_terminal(job.status) and not job.result_files:
@@ -37,11 +38,15 @@ def register_model(project: str, job_id: str, attempt: int) -> None:
     if job.status == "succeeded":
         say(job, f"New fine-tuned model created: {job.fine_tuned_model}")
         say(job, "The job has successfully completed")
+        if served := ModelStore(project).get(job.fine_tuned_model or ""):
+            tuned_models.made(as_served(served))
+    job_end.tell(job)
+    return job
 
 
 def abandon(project: str, job_id: str, attempt: int, error: str) -> None:
     """The end of a workflow that cannot go on: stop what may still be training, and fail the job."""
-    training_jobs.stop_training_job(job_id, attempt)
+    stop_training(JobStore(project).get(job_id))
     message = (
         f"The workflow could not go on ({error}). Create the job again; if it fails again, execution "
         f"{training_jobs.name(job_id, attempt)} of the state machine says more."
@@ -57,8 +62,10 @@ def fail(project: str, job_id: str, attempt: int, error: JobError) -> None:
             job_id, "failed", of_attempt=attempt, error=error, finished_at=now()
         )
     except StateError:
+        job_end.tell(JobStore(project).get(job_id))
         return
     say(job, f"The job failed: {error.message}", level="error")
+    job_end.tell(job)
 
 
 def pause(job: FineTuningJob) -> FineTuningJob:
@@ -72,6 +79,33 @@ def pause(job: FineTuningJob) -> FineTuningJob:
     place = f"at the checkpoint of step {newest[0].step_number}" if newest else "before its first checkpoint"
     say(job, f"The job is paused {place}")
     return job
+
+
+def pause_at_limit(job: FineTuningJob, reason: str) -> None:
+    """Pause a job that may train no longer, with the reason as an event. One that has trained becomes paused
+    in `register_model`, unless it came to its end before."""
+    jobs = JobStore(job.organization_id)
+    try:
+        if job.status == "running":
+            jobs.request_pause(job.id)
+        else:
+            jobs.transition(job.id, "paused", of_attempt=job.attempt)
+    except StateError:  # somebody else ended or paused it
+        return
+    say(job, reason, level="warn")
+
+
+def stop_training(job: FineTuningJob) -> None:
+    """Ask the job's trainer to save and leave; success too if there is none."""
+    training_jobs.stop_training_job(job.training_job or training_jobs.name(job.id, job.attempt))
+
+
+def _billed(job: FineTuningJob) -> FineTuningJob:
+    """The job, with what its newest training job cost, if that has ended."""
+    description = training_jobs.describe_training_job(job.training_job) if job.training_job else None
+    if description is None or description["TrainingJobStatus"] in ("InProgress", "Stopping"):
+        return job
+    return limits.note(job, description)
 
 
 def _end(job: FineTuningJob, attempt: int) -> FineTuningJob:
@@ -96,6 +130,7 @@ def _publish(job: FineTuningJob, attempt: int, result: TrainingResult) -> FineTu
         created=now(),
         base_model=job.model,
         adapter_key=result.adapter_key,
+        merged_key=result.merged_key,
         job_id=job.id,
         kind="model",
     )

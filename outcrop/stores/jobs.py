@@ -7,7 +7,7 @@ from outcrop.errors import StateError, no_such
 from outcrop.lifecycle import JobStatus, may_enter
 from outcrop.stores import rows
 from outcrop.types.event import FineTuningJobEvent
-from outcrop.types.fine_tuning_job import FineTuningJob
+from outcrop.types.fine_tuning_job import Bill, FineTuningJob
 from outcrop.types.page import Page
 
 _NOT_STARTED: tuple[JobStatus, ...] = ("validating_files", "queued")
@@ -106,11 +106,41 @@ class JobStore:
         updated = self._update(job_id, ["running"], {"status": "running", **changes}, attempt)
         return updated or self._refuse(job_id, "it makes no progress any more")
 
+    def note_launch(self, job_id: str, attempt: int, training_job: str) -> FineTuningJob:
+        """Write down which training job an attempt is about to start, so that it can be stopped.
+
+        Raises: NotFoundError, StateError if the job is over, paused, or at another attempt.
+        """
+        updated = self._update(job_id, ["queued", "running"], {"training_job": training_job}, attempt)
+        return updated or self._refuse(job_id, "there is no training to start")
+
+    def add_bill(self, job_id: str, bill: Bill) -> FineTuningJob:
+        """Write down what a training job cost: once, however often it is told. Raises: NotFoundError."""
+        while True:
+            job = self.get(job_id)
+            if any(one.training_job == bill.training_job for one in job.billed):
+                return job
+            was, billed = ([one.model_dump() for one in bills] for bills in (job.billed, [*job.billed, bill]))
+            updated = rows.update(
+                self._pk,
+                job_id,
+                FineTuningJob,
+                {"billed": billed},
+                condition="attribute_not_exists(#billed) OR #billed = :was",
+                operands={":was": rows.encode({"billed": was})["billed"]},
+            )
+            if updated is not None:
+                return updated
+
     def set_result_files(self, job_id: str, file_ids: Sequence[str]) -> None:
         """Of a job that has ended. Raises: NotFoundError."""
         changes = {"result_files": file_ids}
         if rows.update(self._pk, job_id, FineTuningJob, changes, condition="attribute_exists(pk)") is None:
             raise no_such("fine tuning job", job_id)
+
+    def note_end_told(self, job_id: str) -> None:
+        """That everybody who listens knows how the job has ended."""
+        rows.update(self._pk, job_id, FineTuningJob, {"end_told": True}, condition="attribute_exists(pk)")
 
     def _update(
         self,

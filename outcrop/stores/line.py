@@ -67,6 +67,18 @@ class Line:
                 )
                 return Place(ahead, max(0, now() - entry.since), is_new)
 
+    def job_ids(self) -> list[str]:
+        """Those in line, in order; some may have left it without anybody having looked since."""
+        line = rows.get(self._pk, _SK, _Line) or _Line()
+        return [entry.job_id for entry in line.entries]
+
+    def tidy(self) -> None:
+        """Drop those at the front that have left."""
+        line = rows.get(self._pk, _SK, _Line) or _Line()
+        entries = self._without_gone(line.entries, "")
+        if entries != line.entries:
+            self._put(entries, line.version)  # refused, somebody else has looked meanwhile
+
     def _without_gone(self, entries: Sequence[_Entry], job_id: str) -> list[_Entry]:
         others = [entry.job_id for entry in entries[:_LOOKED_AT] if entry.job_id != job_id]
         jobs = self._jobs.find_many(others)

@@ -1,6 +1,7 @@
 """What a fine-tuning job is on AWS: executions of the training workflow, and SageMaker training jobs.
 
-Both carry the name `{job id}-{attempt}`, so AWS itself refuses a second one: a repeated call changes nothing.
+Both carry the name `{job id}-{attempt}`, the training job on an attempt's second machine that and `-2`, so
+AWS itself refuses a second one: a repeated call changes nothing.
 """
 
 import json
@@ -15,8 +16,8 @@ from outcrop.stores.clients import client
 _NOT_THERE = ("ValidationException", "ResourceNotFound")
 
 
-def name(job_id: str, attempt: int) -> str:
-    return f"{job_id}-{attempt}"
+def name(job_id: str, attempt: int, launch: int = 1) -> str:
+    return f"{job_id}-{attempt}" if launch == 1 else f"{job_id}-{attempt}-{launch}"
 
 
 def start_execution(project: str, job_id: str, attempt: int) -> None:
@@ -32,19 +33,19 @@ def start_execution(project: str, job_id: str, attempt: int) -> None:
             raise
 
 
-def stop_training_job(job_id: str, attempt: int) -> None:
+def stop_training_job(name: str) -> None:
     """Ask the trainer to save and leave; success too if it never started or has ended."""
     try:
-        client("sagemaker").stop_training_job(TrainingJobName=name(job_id, attempt))
+        client("sagemaker").stop_training_job(TrainingJobName=name)
     except ClientError as error:
         if _code(error) not in _NOT_THERE:
             raise
 
 
-def describe_training_job(job_id: str, attempt: int) -> dict[str, Any] | None:
+def describe_training_job(name: str) -> dict[str, Any] | None:
     """SageMaker's description of the training job; None if there is none."""
     try:
-        return dict(client("sagemaker").describe_training_job(TrainingJobName=name(job_id, attempt)))
+        return dict(client("sagemaker").describe_training_job(TrainingJobName=name))
     except ClientError as error:
         if _code(error) not in _NOT_THERE:
             raise

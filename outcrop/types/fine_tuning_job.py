@@ -15,6 +15,19 @@ class JobError(BaseModel):
     param: str | None = None
 
 
+class Bill(BaseModel):
+    """What one SageMaker training job of a job cost."""
+
+    training_job: str
+    """Its name."""
+    instance_type: str
+    spot: bool
+    billable_seconds: int
+    """As SageMaker counts them: on spot instances, fewer than it took."""
+    usd: float
+    """At the prices of `outcrop/prices.json`; 0 for a machine that has none there."""
+
+
 class FineTuningJob(BaseModel):
     id: str
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -51,10 +64,30 @@ class FineTuningJob(BaseModel):
     started_attempt: int = 0
     """Outcrop's: the newest attempt whose workflow has begun its work. Less than `attempt` for a moment, or
     where the start of the workflow got lost."""
+    training_job: str | None = None
+    """Outcrop's: the name of its newest SageMaker training job."""
+    budget_usd: float | None = None
+    """Outcrop's: dollars that its training may cost over all attempts, before it is paused; null for no
+    limit."""
+    billed: list[Bill] = []
+    """Outcrop's: what its training has cost, one entry for each training job that has ended."""
+    end_told: Annotated[bool | None, Field(exclude=True)] = None
+    """Whether the event of its end is out. Of the row alone: no answer shows it."""
 
     @property
     def is_started(self) -> bool:
         return self.started_attempt >= self.attempt
+
+    @property
+    def spent_usd(self) -> float:
+        return sum(one.usd for one in self.billed)
+
+
+class ResumeFineTuningJob(BaseModel):
+    """What a client may send to resume a job; OpenAI's sends nothing."""
+
+    budget_usd: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    """The new budget of the whole job, what was spent included."""
 
 
 class CreateFineTuningJob(BaseModel):

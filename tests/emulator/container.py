@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(os.environ["OUTCROP_ML_ROOT"])
+THERE = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*")}
 
 
 def main() -> None:
@@ -26,6 +27,10 @@ def main() -> None:
             case "on_sigterm":  # exit with this status, or `ignore`
                 leave = partial(_leave, value)
                 signal.signal(signal.SIGTERM, signal.SIG_IGN if value == "ignore" else leave)
+            case "sleep_unless":  # a file was there when the container started; its path, then seconds
+                path, _, seconds = value.partition(" ")
+                if path not in THERE:
+                    time.sleep(float(seconds))
             case "sleep":
                 (ROOT / "sleeps").touch()
                 time.sleep(float(value))

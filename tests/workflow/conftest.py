@@ -1,10 +1,12 @@
 """The real state machine definition on emulated Step Functions, with the real steps and scripted training."""
 
 import importlib
+import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -16,6 +18,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 
 from local import assembly, moto_patches
 from outcrop.operations import training
+from outcrop.settings import settings
 from outcrop.stores.jobs import JobStore
 from outcrop.types.fine_tuning_job import FineTuningJob
 from tests.account import Account, make_clients_anew
@@ -25,6 +28,7 @@ from tests.workflow.training import ScriptedTrainingJobs
 _ROLE = "arn:aws:iam::123456789012:role/training"
 _EMPTY_ZIP = b"PK\x05\x06" + b"\0" * 18
 _SECONDS = 30
+_machines = itertools.count()
 
 Hook = Callable[[str], None]
 
@@ -37,7 +41,30 @@ class Workflow:
     times: int = 1
     before: Hook = lambda step: None
     """Called with the name of every step (`prepare_training`, ...) before it runs."""
+    running: Callable[[str], AbstractContextManager[None]] = lambda function: nullcontext()
+    """Around every invocation of a function."""
     handlers: dict[str, str] = field(default_factory=dict)
+    definition: dict[str, Any] = field(default_factory=dict)
+    """Of the state machine, as it is executed."""
+
+    def redefine(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Execute a changed definition: `change` gets the states by name."""
+        self.definition = json.loads(json.dumps(self.definition))
+        change(self.definition["States"])
+        machine = boto3.client("stepfunctions").create_state_machine(
+            name=f"workflow-{next(_machines)}", definition=json.dumps(self.definition), roleArn=_ROLE
+        )
+        os.environ["OUTCROP_STATE_MACHINE_ARN"] = machine["stateMachineArn"]
+        settings.cache_clear()
+
+    def history(self, job: FineTuningJob) -> list[dict[str, Any]]:
+        """All events of the execution of the job's current attempt."""
+        client = boto3.client("stepfunctions")
+        machine = os.environ["OUTCROP_STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+        pages = client.get_paginator("get_execution_history").paginate(
+            executionArn=f"{machine}:{job.id}-{job.attempt}"
+        )
+        return [dict(event) for page in pages for event in page["events"]]
 
     def run(self, job: FineTuningJob) -> FineTuningJob:
         training.start(job)
@@ -69,7 +96,8 @@ class Workflow:
         handler = importlib.import_module(module).handler
         try:
             self.before(module.rpartition(".")[2])
-            answers = [handler(json.loads(payload), a_context()) for _ in range(self.times)]
+            with self.running(function):
+                answers = [handler(json.loads(payload), a_context()) for _ in range(self.times)]
         except Exception as error:  # as Lambda reports whatever a handler raises
             return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode(), True
         return json.dumps(answers[-1]).encode(), False
@@ -101,10 +129,9 @@ def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyP
         if one["Type"] == "AWS::Lambda::Function"
     }
     arns = _create_functions(workflow.handlers)
-    machine = boto3.client("stepfunctions").create_state_machine(
-        name="workflow", definition=_definition(template, arns), roleArn=_ROLE
-    )
-    monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", machine["stateMachineArn"])
+    workflow.definition = definition(template, arns)
+    monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", "is made by `redefine`, and forgotten after the test")
+    workflow.redefine(_cut_short)
     monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
     yield workflow
     make_clients_anew()
@@ -132,23 +159,26 @@ def _create_functions(names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _definition(template: dict[str, Any], arns: dict[str, str]) -> str:
-    """The template's definition, with its references resolved and its waits and retries cut short."""
+def definition(template: dict[str, Any], arns: Mapping[str, str]) -> dict[str, Any]:
+    """The template's definition, with its references resolved."""
     (machine,) = (
         one for one in template["Resources"].values() if one["Type"] == "AWS::StepFunctions::StateMachine"
     )
     parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
-    definition = json.loads("".join(_resolve(part, arns) for part in parts))
-    for state in definition["States"].values():
+    return json.loads("".join(_resolve(part, arns) for part in parts))
+
+
+def _cut_short(states: dict[str, Any]) -> None:
+    """Waits and retries."""
+    for state in states.values():
         if state["Type"] == "Wait":
             state.pop("SecondsPath", None)
             state["Seconds"] = 1
         for retry in state.get("Retry", ()):
             retry["MaxAttempts"] = 1
-    return json.dumps(definition)
 
 
-def _resolve(part: Any, arns: dict[str, str]) -> str:
+def _resolve(part: Any, arns: Mapping[str, str]) -> str:
     match part:
         case str():
             return part

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from outcrop import s3_keys
-from outcrop.operations import training
+from outcrop.operations import training, training_stop
 from outcrop.settings import settings
 from outcrop.stores.events import EventStore
 from outcrop.stores.files import FileStore
@@ -25,7 +25,6 @@ from tests.workflow.training import (
     is_killed,
     leaves_no_result,
     never_starts,
-    runs_out_of_time,
 )
 
 PROJECT = factories.PROJECT
@@ -58,6 +57,7 @@ def test_a_good_job_succeeds_even_if_every_step_runs_twice(workflow: Workflow, t
     assert messages(job) == [
         f"Validating training file: {job.training_file} and validation file: {job.validation_file}",
         "Files validated, moving job to queued state",
+        "Asking for ml.m5.large to train on",
         f"New fine-tuned model created: {model.id}",
         "The job has successfully completed",
     ]
@@ -196,7 +196,7 @@ def test_a_trainer_killed_every_time_fails_the_job(workflow: Workflow) -> None:
     assert job.error is not None
     assert job.error.code == "infrastructure_failure"
     assert "exit code 137" in job.error.message
-    assert len(workflow.training_jobs.requests) == training.MAX_ATTEMPTS
+    assert len(workflow.training_jobs.requests) == training_stop.MAX_ATTEMPTS
 
 
 def test_a_machine_that_fails_before_training_fails_the_job(workflow: Workflow) -> None:
@@ -207,17 +207,6 @@ def test_a_machine_that_fails_before_training_fails_the_job(workflow: Workflow) 
     assert job.status == "failed"
     assert job.error is not None
     assert job.error.code == "infrastructure_failure"
-
-
-def test_training_longer_than_allowed_fails_the_job(workflow: Workflow) -> None:
-    workflow.training_jobs.scripts = [runs_out_of_time]
-
-    job = workflow.run(a_new_job())
-
-    assert job.status == "failed"
-    assert job.error is not None
-    assert job.error.code == "max_runtime_exceeded"
-    assert "86400 seconds" in job.error.message
 
 
 @pytest.mark.parametrize("times", [1, 2])

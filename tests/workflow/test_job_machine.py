@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -29,8 +30,10 @@ from outcrop import s3_keys
 from outcrop.errors import APIError, StateError
 from outcrop.ids import tuned_model_id
 from outcrop.lifecycle import JobStatus, is_terminal, may_enter
-from outcrop.operations import jobs, training, training_end
+from outcrop.operations import jobs, training, training_end, training_stop
+from outcrop.operations.launches import Launch
 from outcrop.settings import settings as outcrop_settings
+from outcrop.stores import training_jobs
 from outcrop.stores.jobs import JobStore
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
@@ -57,6 +60,11 @@ class Execution:
     job_id: str
     attempt: int
     state: str = "validate"
+    launch: Launch = Launch()  # noqa: RUF009 - frozen
+
+    @property
+    def training_job(self) -> str:
+        return training_jobs.name(self.job_id, self.attempt, self.launch.number)
 
 
 @dataclass
@@ -65,6 +73,7 @@ class Trainer:
     attempt: int
     status: str = "Starting"
     """Then `Training`, and in the end one of SageMaker's."""
+    reason: str = "InternalServerError: it failed"
     is_told_to_stop: bool = False
 
     @property
@@ -102,8 +111,9 @@ class World:
             error = {"Code": "ValidationException", "Message": "Requested resource not found."}
             return SimpleNamespace(status_code=400), {"Error": error}
         status = trainer.status if trainer.is_over else "InProgress"
-        reason = {"FailureReason": "InternalServerError: it failed"} if status == "Failed" else {}
-        return SimpleNamespace(status_code=200), {"TrainingJobStatus": status, **reason}
+        reason = {"FailureReason": trainer.reason} if status == "Failed" else {}
+        described = {"TrainingJobStatus": status, "CreationTime": datetime.now(UTC), **reason}
+        return SimpleNamespace(status_code=200), described
 
     def _arrive(self) -> None:
         if self.loses_calls:
@@ -118,6 +128,7 @@ _world = World()
 def _played_aws(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
     monkeypatch.setenv("OUTCROP_MAX_CONCURRENT_JOBS", str(MAY_TRAIN))
+    monkeypatch.setenv("OUTCROP_INSTANCE_TYPES", '{"*": ["ml.m5.large", "ml.m5.xlarge"]}')
     outcrop_settings.cache_clear()
     played = {
         "sfn.StartExecution": lambda **given: _world.start_execution(**given),
@@ -199,7 +210,7 @@ class JobMachine(RuleBasedStateMachine):
     def train(self, data: st.DataObject) -> None:
         active = [one for one in self.world.trainers.values() if not one.is_over]
         if active:
-            ways = ["goes on", "finishes", "machine fails"]
+            ways = ["goes on", "finishes", "machine fails", "no machine is free"]
             self._train(data.draw(st.sampled_from(active)), data.draw(st.sampled_from(ways)))
 
     # What always holds.
@@ -214,7 +225,7 @@ class JobMachine(RuleBasedStateMachine):
                 assert job.status in _reachable(before.status)
                 assert job.attempt >= before.attempt
             if before and is_terminal(before.status):
-                assert job.model_copy(update={"result_files": []}) == before
+                assert _lasting(job) == before
             assert (job.fine_tuned_model is not None) == (job.status == "succeeded")
             assert (job.finished_at is not None) == is_terminal(job.status)
             assert (job.error is not None) == (job.status == "failed")
@@ -233,7 +244,7 @@ class JobMachine(RuleBasedStateMachine):
             assert len(at_work) <= 1
             assert not (at_work and job.status == "paused")
         assert sum(job.status == "running" for job in found.values()) <= MAY_TRAIN
-        self.seen = {id: job.model_copy(update={"result_files": []}) for id, job in found.items()}
+        self.seen = {id: _lasting(job) for id, job in found.items()}
 
     def teardown(self) -> None:
         """Left alone, every job comes to an end; a paused one does when it is resumed."""
@@ -266,35 +277,42 @@ class JobMachine(RuleBasedStateMachine):
     def _step(self, execution: Execution, *, twice: bool) -> None:
         """The state machine of `stacks/constructs/training_workflow.py`."""
         who = self.project, execution.job_id, execution.attempt
-        after, attempt = execution.state, execution.attempt
+        after, attempt, launch = execution.state, execution.attempt, execution.launch
         for _ in range(2 if twice else 1):
             match execution.state:
                 case "validate":
                     step = training.validate_files(*who)
                     after = "over" if step.done else "validate" if step.wait else "prepare"
                 case "prepare":
-                    step = training.prepare(*who)
+                    step = training.prepare(*who, execution.launch)
+                    launch = step.launch
                     after = "over" if step.done else "prepare" if step.wait else "start"
                 case "start":
-                    name = f"{execution.job_id}-{execution.attempt}"
+                    name = execution.training_job
                     after = "classify" if name in self.world.trainers else "train"
                     self.world.trainers.setdefault(name, Trainer(execution.job_id, execution.attempt))
                     execution.state = after
                     return
                 case "train":
-                    trainer = self.world.trainers[f"{execution.job_id}-{execution.attempt}"]
+                    trainer = self.world.trainers[execution.training_job]
                     after = "train" if not trainer.is_over else "classify"
                     after = "register" if trainer.status == "Completed" else after
                 case "classify":
-                    verdict = training.classify_stop(*who, "SageMaker.AmazonSageMakerException", "it failed")
-                    after = {"wait": "classify", "resume": "prepare"}.get(verdict.next, verdict.next)
-                    attempt = verdict.attempt
+                    given = execution.launch
+                    error = "SageMaker.AmazonSageMakerException"
+                    verdict = training_stop.classify(*who, given, error, "it failed")
+                    then = {"wait": "classify", "resume": "prepare", "launch": "prepare"}
+                    after, attempt = then.get(verdict.next, verdict.next), verdict.attempt
+                    launch = verdict.launch
                 case _:
                     training_end.register_model(*who)
                     after = "over"
-        execution.state, execution.attempt = after, attempt
+        execution.state, execution.attempt, execution.launch = after, attempt, launch
 
     def _train(self, trainer: Trainer, way: str) -> None:
+        if trainer.status == "Starting" and way == "no machine is free":
+            trainer.status, trainer.reason = "Failed", "CapacityError: there is none"
+            return
         if trainer.status == "Starting":
             trainer.status = self._entered(trainer)
             return
@@ -345,6 +363,11 @@ class _Calls(suppress):
     def __exit__(self, *raised: Any) -> bool:
         self._world.loses_calls = False
         return bool(super().__exit__(*raised))
+
+
+def _lasting(job: FineTuningJob) -> FineTuningJob:
+    """Without what is written after a job's end: its result file, its last bill, and that its end is told."""
+    return job.model_copy(update={"result_files": [], "billed": [], "end_told": None})
 
 
 def _reachable(status: JobStatus) -> set[JobStatus]:

@@ -7,7 +7,8 @@ import pytest
 
 from outcrop import s3_keys
 from outcrop.errors import StateError
-from outcrop.operations import jobs, training, training_end
+from outcrop.operations import jobs, training, training_end, training_stop
+from outcrop.operations.launches import Launch
 from outcrop.settings import settings
 from outcrop.stores import clients
 from outcrop.stores.events import EventStore
@@ -285,7 +286,7 @@ def test_a_trainer_of_an_attempt_that_was_paused_leaves_the_resumed_one_alone(wo
     workflow.training_jobs.start(request)
     training_end.register_model(PROJECT, job.id, 1)
     training_end.abandon(PROJECT, job.id, 1, "late")
-    late = training.classify_stop(PROJECT, job.id, 1, "", "")
+    late = training_stop.classify(PROJECT, job.id, 1, Launch(), "", "")
 
     assert late.next == "over"
     assert training.validate_files(PROJECT, job.id, 1).done

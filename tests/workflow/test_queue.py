@@ -120,7 +120,8 @@ def test_the_wait_grows_with_time_and_with_the_turns_before_it() -> None:
 
     assert seconds(0) == 2
     assert seconds(600) == 60
-    assert seconds(24 * 3600) == 300
+    assert seconds(12 * 3600) == 300
+    assert seconds(24 * 3600) == 600
     assert seconds(0, turns=40) == 80
     assert seconds(0, turns=4000) == 300
 
