@@ -123,6 +123,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
         grader: dict[str, Any] = STRING_CHECK,
         response_format: dict[str, Any] | None = None,
         judges: Judges | None = None,
+        merge: bool = False,
         seed: int = 7,
         root: Path = tmp_path,
         **hyperparameters: Any,
@@ -139,6 +140,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
             hyperparameters=HYPERPARAMETERS.model_copy(update=hyperparameters),
             seed=seed,
             response_format=response_format,
+            merge=merge,
         )
         channels = root / "input/data"
         for name, rows in (("training", False), ("validation", True)):

@@ -1,4 +1,4 @@
-"""The tuned model in one piece: what Bedrock imports computes what base model and adapter compute together."""
+"""The tuned model in one piece: what Bedrock imports computes what base model and adapter do together."""
 
 import json
 from pathlib import Path
@@ -140,7 +140,9 @@ def test_an_adapter_of_another_model_is_refused_before_anything_is_written(
     other.mkdir()
     save_file({"model.embed_tokens.weight": torch.zeros(4, 4)}, other / "model.safetensors")
 
-    with pytest.raises(TrainingError, match="the base model has no model.layers.0.mlp.down_proj.weight"):
+    with pytest.raises(
+        TrainingError, match=r"the base model has no model\.layers\.0\.mlp\.down_proj\.weight"
+    ):
         merge(other, adapter, tmp_path / "out")
 
     assert not [file for file in (tmp_path / "out").rglob("*") if file.is_file()]

@@ -1,5 +1,6 @@
 """A whole run of the trainer's process on the tiny model, and what it leaves behind."""
 
+import re
 import signal
 import time
 from statistics import fmean
@@ -7,7 +8,7 @@ from statistics import fmean
 import orjson
 import pytest
 
-from outcrop import s3_keys
+from outcrop import s3_keys, training_metrics
 from outcrop.stores.checkpoints import CheckpointStore
 from outcrop.stores.jobs import JobStore
 from outcrop.stores.models import ModelStore
@@ -48,6 +49,32 @@ def test_the_reward_on_held_out_questions_rises(a_run: MakeRun) -> None:
     said = [orjson.loads(line) for line in ObjectStore().lines(key)]
     assert fmean(line["tuned"]["reward"] for line in said) == measured["valid_reward_tuned"]
     assert sum(line["tuned"]["reward"] > line["base"]["reward"] for line in said) == found["better"] > 0
+
+
+def test_a_model_that_is_wanted_in_one_piece_lies_in_the_bucket_as_one(a_run: MakeRun) -> None:
+    run = a_run(max_steps=2, eval_interval=2, merge=True)
+
+    run.train()
+
+    merged = s3_keys.merged(run.spec.project, run.spec.job_id)
+    assert _result(run).merged_key == merged
+    names = {key.removeprefix(merged) for key in ObjectStore().list(merged)}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert b"chat_template" in ObjectStore().get(f"{merged}tokenizer_config.json")
+
+
+def test_cloudwatch_is_told_of_every_step(a_run: MakeRun, capfd: pytest.CaptureFixture[str]) -> None:
+    run = a_run(max_steps=2, eval_interval=2)
+
+    run.train()
+
+    out = capfd.readouterr().out
+    lines = [orjson.loads(line) for line in out.splitlines() if line.startswith('{"message": "step"')]
+    assert [(line["job_id"], line["step"]) for line in lines] == [(run.spec.job_id, 1), (run.spec.job_id, 2)]
+    assert lines[1].keys() - {"message", "job_id", "step"} == {*training_metrics.METRICS}
+    assert lines[0].keys() == lines[1].keys() - {"valid_reward"}
+    for one in training_metrics.definitions():
+        assert re.search(one["Regex"], out), one["Name"]
 
 
 def test_a_run_tells_its_steps_and_leaves_adapters_checkpoints_and_rollouts(a_run: MakeRun) -> None:

@@ -1,10 +1,10 @@
-"""The tuned model in one piece: base weights with the adapter added, in the layout that Amazon Bedrock imports.
+"""The tuned model in one piece: base weights with the adapter added, in the layout that Bedrock imports.
 
 Hugging Face's files side by side, weights as safetensors, the chat template inside tokenizer_config.json, and
 nothing but the total size in the index
-(https://docs.aws.amazon.com/bedrock/latest/userguide/model-customization-import-model.html). Bedrock reads them
-with a transformers of its own, older than ours, so all files but the weights are the base model's own, and
-tensors keep the base model's names.
+(https://docs.aws.amazon.com/bedrock/latest/userguide/model-customization-import-model.html). Bedrock reads
+them with a transformers of its own, older than ours, so all files but the weights are the base model's own,
+and tensors keep the base model's names.
 
 Weights pass through memory tensor by tensor: it takes neither the model's class nor room for two models.
 """
