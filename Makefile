@@ -1,6 +1,6 @@
 # The commands a person types. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fmt lint types imports synth check local deploy fuzz bench
+.PHONY: help setup demo test test-all fmt lint types imports synth check local bootstrap deploy docs fuzz bench
 
 RUN := .venv/bin
 export PATH := $(CURDIR)/$(RUN):$(CURDIR)/.tools/bin:$(PATH)
@@ -40,8 +40,14 @@ synth: setup  ## the CloudFormation templates, into cdk.out
 
 check: lint types imports test synth  ## what CI runs
 
-deploy: synth  ## into your AWS account: `make deploy ARGS='--all'`
-	@$(RUN)/npx --yes aws-cdk@2.1148.1 deploy --app cdk.out $(ARGS)
+bootstrap: setup  ## once for each AWS account and Region, before the first deployment
+	@$(RUN)/npx --yes aws-cdk@2.1148.1 bootstrap $(ARGS)
+
+deploy: setup  ## into your AWS account: `make deploy ARGS='--all'`, with settings `ARGS='--all -c dev=true'`
+	@$(RUN)/npx --yes aws-cdk@2.1148.1 deploy --app '$(RUN)/python app.py' $(ARGS)
+
+docs: setup  ## what is made of the code: settings, roles, cost, the diagram
+	@$(RUN)/python -m scripts.settings_table && $(RUN)/python -m scripts.roles_table && $(RUN)/python -m scripts.cost_page && $(RUN)/python -m scripts.diagram
 
 fuzz: setup  ## half an hour of hostile requests: `make fuzz ARGS="--minutes 5"`
 	@$(RUN)/python -m benchmarks.api_fuzz $(ARGS)

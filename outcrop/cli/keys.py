@@ -1,7 +1,7 @@
 """`outcrop keys`: make, import, list and revoke API keys.
 
-In a deployed stack OUTCROP_TABLE names the table and your AWS credentials open it; `--state DIR` means the
-table of the `outcrop local` that runs on DIR.
+They are rows of the deployment's table, which your AWS credentials open; `--state DIR` means the table of the
+`outcrop local` that runs on DIR. OUTCROP_TABLE, where it is set, names the table outright.
 """
 
 import os
@@ -13,10 +13,13 @@ from typing import Annotated, TypeVar, cast
 
 import typer
 
-from outcrop.cli.local import enter_account
+from outcrop.cli import deployment
+from outcrop.cli.deployment import Profile, Region, State, refusal
 from outcrop.errors import APIError
 from outcrop.ids import now
+from outcrop.stores import deployed
 from outcrop.stores.keys import KeyStore
+from outcrop.stores.refusals import DeploymentError, in_words
 from outcrop.types.api_key import ADMIN_PROJECT, ApiKey, Scope
 
 Answer = TypeVar("Answer")
@@ -26,7 +29,6 @@ _DAY = 86_400
 app = typer.Typer(no_args_is_help=True, help="Make, import, list and revoke API keys.")
 
 Project = Annotated[str, typer.Option(help="Keys open one project; projects see nothing of each other.")]
-State = Annotated[Path | None, typer.Option(help="The folder of a running `outcrop local`.")]
 Name = Annotated[str, typer.Option(help="What or who will use the key.")]
 Scopes = Annotated[
     list[str] | None,
@@ -43,10 +45,12 @@ def create(
     scope: Scopes = None,
     expires_in_days: Days = None,
     admin: Admin = False,
+    profile: Profile = None,
+    region: Region = None,
     state: State = None,
 ) -> None:
     """Make a key and print it: it cannot be shown again."""
-    store = _store(project, state, admin)
+    store = _store(project, admin, profile, region, state)
     typer.echo(_told(lambda: store.create(name, scopes=_scopes(scope), expires_at=_expiry(expires_in_days))))
 
 
@@ -56,6 +60,8 @@ def import_key(
     name: Name = "",
     scope: Scopes = None,
     expires_in_days: Days = None,
+    profile: Profile = None,
+    region: Region = None,
     state: State = None,
 ) -> None:
     """Let a key in that you hand out already. It is read from standard input, so that it is in no shell
@@ -64,15 +70,21 @@ def import_key(
     if sys.stdin.isatty():
         typer.echo("The key, then Enter:", err=True)
     key = sys.stdin.readline().rstrip("\r\n")
-    store = _store(project, state)
+    store = _store(project, False, profile, region, state)
     known = _told(lambda: store.adopt(key, name, scopes=_scopes(scope), expires_at=_expiry(expires_in_days)))
     typer.echo(f"Imported as {known.id}.")
 
 
 @app.command("list")
-def list_keys(project: Project = "default", admin: Admin = False, state: State = None) -> None:
+def list_keys(
+    project: Project = "default",
+    admin: Admin = False,
+    profile: Profile = None,
+    region: Region = None,
+    state: State = None,
+) -> None:
     """The keys of a project, newest first."""
-    store = _store(project, state, admin)
+    store = _store(project, admin, profile, region, state)
     lines = [("ID", "KEY", "NAME", "SCOPES", "MADE (UTC)", "EXPIRES", "LAST USED")]
     lines += [
         (
@@ -84,7 +96,7 @@ def list_keys(project: Project = "default", admin: Admin = False, state: State =
             _expires(key),
             _date(key.last_used_at) if key.last_used_at else "never",
         )
-        for key in _every(store)
+        for key in _told(lambda: _every(store))
     ]
     if len(lines) == 1:
         typer.echo("There are no keys.", err=True)
@@ -99,28 +111,35 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="From `outcrop keys list`.")],
     project: Project = "default",
     admin: Admin = False,
+    profile: Profile = None,
+    region: Region = None,
     state: State = None,
 ) -> None:
     """Make a key worthless. API Gateway remembers a key's answer for up to a minute."""
-    store = _store(project, state, admin)
+    store = _store(project, admin, profile, region, state)
     _told(lambda: store.revoke(key_id))
     typer.echo(f"Revoked {key_id}.")
 
 
-def _store(project: str, state: Path | None, admin: bool = False) -> KeyStore:
+def _store(
+    project: str, admin: bool, profile: str | None, region: str | None, state: Path | None
+) -> KeyStore:
     if project == ADMIN_PROJECT:
         raise typer.BadParameter("'admin' is reserved; --admin means the admin keys.", param_hint="--project")
-    if state is not None:
-        enter_account(state)
-    elif not os.environ.get("OUTCROP_TABLE"):
-        raise typer.BadParameter("Set OUTCROP_TABLE to the stack's table, or give --state.")
+    if state is None and os.environ.get("OUTCROP_TABLE"):
+        deployed.sign_in(profile, region)
+    else:
+        deployment.enter(profile, region, state)
     return _told(lambda: KeyStore(ADMIN_PROJECT if admin else project))
 
 
 def _told(call: Callable[[], Answer]) -> Answer:
-    """What `call` answers; what it refuses is told as every wrong argument is."""
+    """What `call` answers; what it refuses is told as every wrong argument is, what AWS refuses in words."""
     try:
-        return call()
+        with in_words():
+            return call()
+    except DeploymentError as error:
+        raise refusal(error) from error
     except APIError as error:
         raise typer.BadParameter(error.message) from error
 

@@ -101,6 +101,7 @@ def enter_account(state: Path) -> None:
     except (FileNotFoundError, httpx.TransportError) as error:
         raise typer.BadParameter(f"No `outcrop local` runs on {state}.", param_hint="--state") from error
     names = {f"OUTCROP_{name.upper()}": running[name] for name in ("table", "bucket")}
+    os.environ.pop("AWS_PROFILE", None)
     os.environ.update(environment(running["endpoint_url"]) | names)
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from outcrop.cli import demo, graders, keys, local
+from outcrop.cli import demo, destroy, doctor, estimate, fsck, graders, keys, local, models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,5 +12,10 @@ app = typer.Typer(
 )
 app.command("local")(local.run)
 app.command("demo")(demo.run)
+app.command("doctor")(doctor.run)
+app.command("fsck")(fsck.run)
+app.command("destroy")(destroy.run)
+app.command("estimate")(estimate.run)
 app.add_typer(keys.app, name="keys")
 app.add_typer(graders.app, name="graders")
+app.add_typer(models.app, name="models")

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from outcrop.cli.keys import app
 from outcrop.ids import now
 from outcrop.stores.keys import KeyStore
-from tests.account import Account
+from tests.account import BUCKET, TABLE, Account
+from tests.command_process import a_stack
 
 
 def outcrop_keys(*arguments: str, typed: str = "") -> str:
@@ -102,7 +103,14 @@ def test_what_is_wrong_is_named(aws: Account, arguments: tuple[str, ...], typed:
     assert message in refusal_of(*arguments, typed=typed)
 
 
-def test_a_table_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OUTCROP_TABLE", raising=False)
+def test_the_table_is_that_of_the_deployed_stack(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_stack("OutcropStorage", {"TableName": TABLE, "BucketName": BUCKET}, region="us-east-1")
+    monkeypatch.delenv("OUTCROP_TABLE")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-west-2")
 
-    assert "OUTCROP_TABLE" in refusal_of("create")
+    assert "no Outcrop in us-west-2" in refusal_of("create")
+
+    a_stack("OutcropStorage", {"TableName": TABLE, "BucketName": BUCKET})
+    key = outcrop_keys("create", "--region", "us-west-2")
+    assert KeyStore.find(key) is not None
