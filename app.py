@@ -15,26 +15,39 @@ os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
 
 import aws_cdk as cdk  # noqa: E402
 
+from outcrop.version import VERSION  # noqa: E402
+from stacks import build_contexts, whole_app  # noqa: E402
 from stacks.api import ApiStack  # noqa: E402
 from stacks.deployment import Deployment  # noqa: E402
 from stacks.files import FilesStack  # noqa: E402
 from stacks.grader_functions import GraderFunctionsStack  # noqa: E402
+from stacks.images import ImageStack  # noqa: E402
+from stacks.monitoring import MonitoringStack  # noqa: E402
 from stacks.sandbox import SandboxStack  # noqa: E402
 from stacks.serving import ServingStack  # noqa: E402
 from stacks.storage import StorageStack  # noqa: E402
 from stacks.training import TrainingStack  # noqa: E402
+from stacks.weights import WeightsStack  # noqa: E402
 from stacks.workflow import WorkflowStack  # noqa: E402
 
 
 def compose(app: cdk.App) -> None:
     """Raises: ValueError for a wrong setting."""
     deployment = Deployment.from_context(app.node)
-    storage = StorageStack(app, "OutcropStorage")
+    storage = StorageStack(app, "OutcropStorage", deployment=deployment)
     files = FilesStack(app, "OutcropFiles", deployment=deployment, storage=storage)
-    training = TrainingStack(app, "OutcropTraining", deployment=deployment, storage=storage)
-    sandbox = SandboxStack(app, "OutcropSandbox")
+    image = None
+    if not deployment.training_image:
+        keep = not deployment.dev
+        image = ImageStack(app, "OutcropImages", context=build_contexts.trainer, keep=keep).image
+    training = TrainingStack(app, "OutcropTraining", deployment=deployment, storage=storage, image=image)
+    packages = None
+    if deployment.sandbox_packages == "full":
+        packages = ImageStack(app, "OutcropSandboxImage", context=build_contexts.sandbox, arm=True).image
+    sandbox = SandboxStack(app, deployment.sandbox_stack, image=packages)
     if deployment.graders:
         GraderFunctionsStack(app, "OutcropGraders", deployment=deployment)
+    weights = WeightsStack(app, "OutcropWeights", deployment=deployment, storage=storage)
     workflow = WorkflowStack(
         app,
         "OutcropWorkflow",
@@ -42,9 +55,12 @@ def compose(app: cdk.App) -> None:
         storage=storage,
         sandbox=sandbox.function,
         training_role=training.role,
+        training_image=image.uri if image else deployment.training_image,
+        weights=weights,
+        file_workflow=files.state_machine,
     )
     serving = ServingStack(app, "OutcropServing", deployment=deployment, storage=storage)
-    ApiStack(
+    api = ApiStack(
         app,
         "OutcropApi",
         deployment=deployment,
@@ -54,6 +70,11 @@ def compose(app: cdk.App) -> None:
         sandbox=sandbox.function,
         inference=serving.inference,
     )
+    MonitoringStack(app, "OutcropMonitoring", deployment=deployment, storage=storage, api=api)
+    whole_app.apply(app, deployment)
+    for stack in app.node.children:
+        if isinstance(stack, cdk.Stack):
+            cdk.CfnOutput(stack, "Version", value=VERSION)
 
 
 def settings() -> dict[str, Any] | None:

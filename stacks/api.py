@@ -9,19 +9,26 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.bundle import dependency_layer
+from stacks.bus import allow_telling
+from stacks.constructs.custom_domain import CustomApiDomain
 from stacks.constructs.error_replies import add_error_replies
+from stacks.constructs.firewall import Firewall
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
+from stacks.import_permissions import allow_deleting_imported
 from stacks.judges import allow_judges
+from stacks.permissions import acknowledge, allow
 from stacks.s3_sources import allow_s3_sources
+from stacks.serving_permissions import allow_adapters
+from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
+from stacks.training_settings import machine_environment
 
 # Path, method, and whether the inference function answers, which streams. A call goes to the most specific
 # path that has its method: what no other line names is the `api` function's to answer or refuse.
@@ -34,6 +41,15 @@ _ROUTES = (
     ("responses", "ANY", True),
     ("responses/{proxy+}", "ANY", True),
 )
+_FINDINGS = {
+    "AwsSolutions-APIG2": "the functions check every request, and answer in OpenAI's envelope",
+    "AwsSolutions-APIG3": "a web ACL costs money while nobody calls: the setting waf makes one",
+    "AwsSolutions-APIG6": "execution logs hold bodies and keys; the access log has a line for every request",
+    "AwsSolutions-COG4": "callers have API keys, which the authorizer checks for every method",
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+    "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS's own policy for API Gateway's logs, which the Region shares",
+    "Serverless-APIGWXrayEnabled": "the ids of requests are in the access log, the functions' and the replies",
+}
 
 
 class ApiStack(cdk.Stack):
@@ -53,7 +69,7 @@ class ApiStack(cdk.Stack):
         self._layer = dependency_layer(self)
         function = self._api_function(deployment, storage, state_machine, file_workflow, sandbox)
         authorizer = self._authorizer(storage)
-        self._log_group = logs.LogGroup(
+        self.access_logs = logs.LogGroup(
             self,
             "AccessLogs",
             retention=logs.RetentionDays.ONE_MONTH,
@@ -62,6 +78,7 @@ class ApiStack(cdk.Stack):
         api = apigateway.RestApi(
             self,
             "RestApi",
+            rest_api_name="outcrop",  # by which CloudWatch keeps its metrics
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=["*/*"],  # a file's content is binary, whatever its reader accepts
             default_method_options=apigateway.MethodOptions(
@@ -86,6 +103,8 @@ class ApiStack(cdk.Stack):
             for path, method, is_streamed in _ROUTES:
                 root.resource_for_path(path).add_method(method, streamed if is_streamed else buffered)
         add_error_replies(api)
+        acknowledge(api, _FINDINGS)
+        self.rest_api = api
         openai_stage = apigateway.Stage(
             self,
             "OpenaiStage",
@@ -93,8 +112,22 @@ class ApiStack(cdk.Stack):
             stage_name="openai",
             **self._stage_options(deployment),
         )
+        acknowledge(openai_stage, _FINDINGS)
         openai_stage.node.add_dependency(api.deployment_stage)  # which waits for the right to write logs
-        cdk.CfnOutput(self, "BaseUrl", value=api.url_for_path().rstrip("/"))
+        if deployment.waf:
+            Firewall(self, "Firewall", stages=[api.deployment_stage, openai_stage])
+        base_url = api.url_for_path().rstrip("/")
+        if deployment.custom_domain:
+            CustomApiDomain(
+                self,
+                "Domain",
+                setting=deployment.custom_domain,
+                stages={"v1": api.deployment_stage, "openai": openai_stage},
+                api=api,
+            )
+            base_url = f"https://{deployment.custom_domain.name}/v1"
+        cdk.CfnOutput(self, "BaseUrl", value=base_url)
+        cdk.CfnOutput(self, "ApiFunction", value=function.function_name)
 
     def _api_function(
         self,
@@ -120,15 +153,22 @@ class ApiStack(cdk.Stack):
                 "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
                 "OUTCROP_S3_SOURCES": json.dumps(deployment.s3_sources),
                 "OUTCROP_BASE_MODELS": ",".join(deployment.models),
+                **machine_environment(deployment),
+                **serving_environment(deployment),
             },
         )
-        storage.bucket.grant_read_write(function, "projects/*/files/*")
-        storage.bucket.grant_read(function, "projects/*/uploads/*")
-        storage.bucket.grant_put(function, "projects/*/uploads/*")
+        storage.allow_objects(
+            function,
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:PutObjectTagging",
+            "s3:DeleteObject",
+            under=["projects/*/files/*"],
+        )
+        storage.allow_objects(function, "s3:PutObject", "s3:PutObjectTagging", under=["projects/*/uploads/*"])
+        storage.allow_objects(function, "s3:GetObject", "s3:DeleteObject", under=["projects/*/bodies/*"])
         allow_s3_sources(function, deployment)
-        storage.bucket.grant_read(function, "projects/*/bodies/*")
-        storage.bucket.grant_delete(function, "projects/*/bodies/*")
-        storage.table.grant(
+        storage.allow_rows(
             function,
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
@@ -138,19 +178,18 @@ class ApiStack(cdk.Stack):
             "dynamodb:Query",
         )
         state_machine.grant_start_execution(function)
+        allow_telling(function)
         file_workflow.grant_start_execution(function)
         training_jobs = self.format_arn(service="sagemaker", resource="training-job", resource_name="ftjob-*")
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=["sagemaker:StopTrainingJob"], resources=[training_jobs])
-        )
+        because = "a training job is named after its fine-tuning job"
+        allow(function, "sagemaker:StopTrainingJob", on=[training_jobs], because=because)
         # Creating a job checks that its grader exists; `graders/run` tries it.
-        allow_graders(
-            function,  # pyright: ignore[reportArgumentType]
-            self,
-            "lambda:GetFunctionConfiguration",
-            "lambda:InvokeFunction",
-        )
-        allow_judges(function, self, deployment)  # pyright: ignore[reportArgumentType]
+        allow_graders(function, deployment, "lambda:GetFunctionConfiguration", "lambda:InvokeFunction")
+        allow_judges(function, deployment)
+        if deployment.serving == "sagemaker":  # a model that is deleted leaves its endpoint
+            allow_adapters(function, "Delete")
+        if deployment.serving == "bedrock_import":
+            allow_deleting_imported(function)
         return function
 
     def _authorizer(self, storage: StorageStack) -> apigateway.RequestAuthorizer:
@@ -161,15 +200,10 @@ class ApiStack(cdk.Stack):
             layer=self._layer,
             environment={"OUTCROP_TABLE": storage.table.table_name},
         )
-        storage.table.grant(function, "dynamodb:GetItem")
+        storage.allow_rows(function, "dynamodb:GetItem")
         # It notes when a key was last used, and can write nothing but keys.
-        function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["dynamodb:UpdateItem"],
-                resources=[storage.table.table_arn],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["P#*#KEY"]}},
-            )
-        )
+        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["P#*#KEY"]}}
+        storage.allow_rows(function, "dynamodb:UpdateItem", when=keys)
         return apigateway.RequestAuthorizer(
             self,
             "KeyAuthorizer",
@@ -197,6 +231,6 @@ class ApiStack(cdk.Stack):
         return {
             "throttling_rate_limit": deployment.requests_per_second,
             "throttling_burst_limit": deployment.request_burst,
-            "access_log_destination": apigateway.LogGroupLogDestination(self._log_group),
+            "access_log_destination": apigateway.LogGroupLogDestination(self.access_logs),
             "access_log_format": apigateway.AccessLogFormat.custom(self.to_json_string(entry)),
         }

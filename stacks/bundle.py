@@ -1,9 +1,6 @@
 """What functions are made of: the source, one asset for all, and the packages they import, one layer."""
 
-import os
 import shutil
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +12,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from outcrop import reward_templates
+from stacks.uv import ROOT, run_uv
 
-ROOT = Path(__file__).parent.parent
 _SOURCE = ("outcrop", "lambdas")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 _NOT_OURS_TO_RUN = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "reward_templates")
@@ -34,7 +31,7 @@ Group = Literal["functions", "sandbox"]
 @cache
 def source_bundle() -> str:
     """A folder with a copy of `outcrop` and `lambdas` and nothing else, made once per synth."""
-    folder = _new_folder()
+    folder = new_folder()
     for package in _SOURCE:
         shutil.copytree(ROOT / package, folder / package, ignore=_NOT_OURS_TO_RUN)
     return str(folder)
@@ -43,7 +40,7 @@ def source_bundle() -> str:
 @cache
 def sandbox_bundle() -> str:
     """A folder with a copy of `lambdas/sandbox` and nothing else: what a grader could read of it is this."""
-    folder = _new_folder()
+    folder = new_folder()
     shutil.copytree(ROOT / "lambdas" / "sandbox", folder / "lambdas" / "sandbox", ignore=_IGNORED)
     return str(folder)
 
@@ -71,7 +68,7 @@ def dependency_layer(scope: Construct, group: Group = "functions") -> lambda_.La
 
 def grader_code(folder: Path) -> lambda_.Code:
     """A grader's folder, and beside its files the packages of its requirements.txt, as wheels for arm64."""
-    copied = _new_folder()
+    copied = new_folder()
     if folder.resolve().parent == reward_templates.FOLDER.resolve():
         reward_templates.copy(folder.resolve().name, copied)
     else:
@@ -95,7 +92,7 @@ class _UvFolder:
         """As `_UvLayer`, but for versions that the folder's own requirements.txt chooses."""
         requirements = str(self._folder / "requirements.txt")
         install = ["pip", "install", "--quiet", "--only-binary", ":all:", "--no-compile"]
-        _run([*_uv(), *install, *_PIP_PLATFORM, "--target", output_dir, "--requirements", requirements])
+        run_uv(*install, *_PIP_PLATFORM, "--target", output_dir, "--requirements", requirements)
         shutil.copytree(self._folder, output_dir, dirs_exist_ok=True)
         return True
 
@@ -107,13 +104,12 @@ class _UvLayer:
 
     def try_bundle(self, output_dir: str, options: Any = None, **_: Any) -> bool:
         """Install the locked wheels; a failure ends the synth in uv's own words; Docker is never tried."""
-        requirements = _new_folder() / "requirements.txt"
-        uv = _uv()
+        requirements = new_folder() / "requirements.txt"
         export = ["export", "--frozen", "--quiet", "--no-header", "--only-group", self._group]
-        _run([*uv, *export, "--output-file", str(requirements)])
+        run_uv(*export, "--output-file", str(requirements))
         target = Path(output_dir) / "python"
         install = ["pip", "install", "--quiet", "--require-hashes", "--no-compile", *_WHEELS]
-        _run([*uv, *install, *_PIP_PLATFORM, "--target", str(target), "--requirements", str(requirements)])
+        run_uv(*install, *_PIP_PLATFORM, "--target", str(target), "--requirements", str(requirements))
         for tests in [*target.rglob("tests")]:
             shutil.rmtree(tests, ignore_errors=True)
         return True
@@ -122,26 +118,14 @@ class _UvLayer:
 @cache
 def _lock_folder(group: Group) -> str:
     """What decides what is in the layer, the two files and the group: all its asset is made from."""
-    folder = _new_folder()
+    folder = new_folder()
     (folder / "group").write_text(group)
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, folder)
     return str(folder)
 
 
-def _uv() -> list[str]:
-    found = shutil.which(
-        "uv", path=os.pathsep.join([os.environ.get("PATH", ""), str(ROOT / ".tools" / "bin")])
-    )
-    return [found] if found else [sys.executable, "-m", "uv"]
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # noqa: S603
-    if done.returncode:
-        raise RuntimeError(f"Packages cannot be installed. {' '.join(command)}:\n{done.stderr}")
-
-
-def _new_folder() -> Path:
+def new_folder() -> Path:
+    """One that stays until the interpreter exits."""
     _folders.append(TemporaryDirectory(prefix="outcrop-bundle-"))
     return Path(_folders[-1].name)

@@ -26,10 +26,19 @@ class FilesStack(cdk.Stack):
                 "OUTCROP_BUCKET": storage.bucket.bucket_name,
             },
         )
-        storage.table.grant(process_file, "dynamodb:GetItem", "dynamodb:UpdateItem")
-        for prefix in ("projects/*/files/*", "projects/*/uploads/*"):
-            storage.bucket.grant_read(process_file, prefix)
-            storage.bucket.grant_delete(process_file, prefix)
-        storage.bucket.grant_put(process_file, "projects/*/files/*")
+        storage.allow_rows(process_file, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        storage.allow_objects(
+            process_file,
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:PutObjectTagging",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+            under=["projects/*/files/*"],
+        )
+        storage.allow_objects(
+            process_file, "s3:GetObject", "s3:DeleteObject", under=["projects/*/uploads/*"]
+        )
         allow_s3_sources(process_file, deployment)
         self.state_machine = SingleStepWorkflow(self, "File", step=process_file).state_machine
+        cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)

@@ -38,6 +38,9 @@ GATEWAY_ERRORS = {
         401,
     ),
     "ACCESS_DENIED": GatewayError("This API key may not call this.", _INVALID, "access_denied", 403),
+    "WAF_FILTERED": GatewayError(
+        "The deployment's firewall refused this request.", _INVALID, "request_blocked", 403
+    ),
     "THROTTLED": GatewayError(
         "Too many requests: slow down.", _RATE_LIMIT, "rate_limit_exceeded", 429, {"retry-after": "2"}
     ),

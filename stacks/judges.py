@@ -8,13 +8,14 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.h
 from collections.abc import Collection
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 
 from outcrop.types.judge import BedrockJudge, OpenAIJudge, is_inference_profile
 from stacks.deployment import Deployment
+from stacks.permissions import Grantee, allow
 
 
-def allow_judges(grantee: iam.IGrantable, stack: cdk.Stack, deployment: Deployment) -> None:
+def allow_judges(grantee: Grantee, deployment: Deployment) -> None:
+    stack = cdk.Stack.of(grantee)
     judges = deployment.judges.values()
     listed = {one.model for one in judges if isinstance(one, BedrockJudge)}
     profiles = {_profile(stack, one) for one in listed if _is_profile(one)}
@@ -49,12 +50,11 @@ def _arn(stack: cdk.Stack, resource: str, model: str, *, account: str) -> str:
 
 
 def _allow(
-    grantee: iam.IGrantable,
+    grantee: Grantee,
     action: str,
     resources: Collection[str],
-    conditions: dict[str, dict[str, list[str]]] | None = None,
+    when: dict[str, dict[str, list[str]]] | None = None,
 ) -> None:
+    because = "any model of Bedrock's may judge, unless the setting judges has an entry '*'"
     if resources:
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(actions=[action], resources=sorted(resources), conditions=conditions)
-        )
+        allow(grantee, action, on=sorted(resources), when=when, because=because)

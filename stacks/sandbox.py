@@ -6,14 +6,17 @@ itself needs the rights to attach it to them; the code is denied their use, as A
 more can be done than to write to the function's own log. Tenants, which are projects, never share a machine.
 """
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.bundle import dependency_layer, sandbox_bundle
+from stacks.constructs.container_image import ContainerImage
 from stacks.constructs.python_function import PythonFunction
+from stacks.permissions import acknowledge, allow, deny
 
 _NETWORK_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
@@ -26,7 +29,8 @@ _NETWORK_INTERFACES = (
 
 
 class SandboxStack(cdk.Stack):
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(self, scope: Construct, id: str, *, image: ContainerImage | None = None) -> None:
+        """Without an `image` the function has a layer, with those of OpenAI's packages that fit into one."""
         super().__init__(scope, id, description="Outcrop: where Python graders run")
         vpc = ec2.Vpc(
             self,
@@ -39,6 +43,7 @@ class SandboxStack(cdk.Stack):
                 ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
             ],
         )
+        acknowledge(vpc, {"AwsSolutions-VPC7": "nothing can come in or go out, so there is no flow to log"})
         no_way_out = ec2.SecurityGroup(
             self, "NoWayOut", vpc=vpc, allow_all_outbound=False, description="Nothing in, nothing out"
         )
@@ -46,8 +51,7 @@ class SandboxStack(cdk.Stack):
             self,
             "Sandbox",
             module="lambdas.sandbox.handler",
-            code=lambda_.Code.from_asset(sandbox_bundle()),
-            layer=dependency_layer(self, "sandbox"),
+            **(self._from_image(image) if image else self._from_source()),
             memory_size=3008,  # 2 GB for a grader, the rest for what watches it, and nearly two processors
             ephemeral_storage_size=cdk.Size.gibibytes(1),
             timeout=cdk.Duration.minutes(5),
@@ -56,18 +60,25 @@ class SandboxStack(cdk.Stack):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[no_way_out],
         )
-        self.function.add_to_role_policy(
-            iam.PolicyStatement(actions=[*_NETWORK_INTERFACES], resources=["*"])  # most have none to name
-        )
-        self.function.add_to_role_policy(
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                actions=[*_NETWORK_INTERFACES],
-                resources=["*"],
-                # Lambda's own calls come from no function.
-                conditions={"ArnLike": {"lambda:SourceFunctionArn": self._any_function()}},
-            )
-        )
+        cdk.CfnOutput(self, "FunctionArn", value=self.function.function_arn)
+        because = "most of them have no resource to name; what runs in the function is denied them"
+        allow(self.function, *_NETWORK_INTERFACES, on=["*"], because=because)
+        # Lambda's own calls come from no function.
+        by_its_code = {"ArnLike": {"lambda:SourceFunctionArn": self._any_function()}}
+        deny(self.function, *_NETWORK_INTERFACES, on=["*"], when=by_its_code)
+
+    def _from_source(self) -> dict[str, Any]:
+        return {
+            "code": lambda_.Code.from_asset(sandbox_bundle()),
+            "layer": dependency_layer(self, "sandbox"),
+        }
+
+    def _from_image(self, image: ContainerImage) -> dict[str, Any]:
+        return {
+            "code": lambda_.Code.from_ecr_image(image.repository, tag_or_digest=image.tag),
+            "handler": lambda_.Handler.FROM_IMAGE,
+            "runtime": lambda_.Runtime.FROM_IMAGE,
+        }
 
     def _any_function(self) -> str:
         # By the stack's name: with the function's own, the two would wait for each other.

@@ -8,7 +8,10 @@ from constructs import Construct
 from stacks.bundle import dependency_layer
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.single_step_workflow import SingleStepWorkflow
+from stacks.constructs.tended_endpoints import TendedEndpoints
 from stacks.deployment import Deployment
+from stacks.import_permissions import ImportRole, allow_asking_imported, allow_importing
+from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
 
 # AWS's account and the newest version of https://github.com/awslabs/aws-lambda-web-adapter
@@ -31,7 +34,7 @@ class ServingStack(cdk.Stack):
             "OUTCROP_TABLE": storage.table.table_name,
             "OUTCROP_BUCKET": storage.bucket.bucket_name,
             "OUTCROP_BASE_MODELS": ",".join(deployment.models),
-            "OUTCROP_SERVING_URL": deployment.serving_url,
+            **serving_environment(deployment),
         }
         layer = dependency_layer(self)
         web_adapter = lambda_.LayerVersion.from_layer_version_arn(
@@ -45,8 +48,10 @@ class ServingStack(cdk.Stack):
             timeout=cdk.Duration.minutes(15),
             environment=environment,
         )
-        storage.table.grant(run_response, *_ROWS)
+        storage.allow_rows(run_response, *_ROWS)
         responses = SingleStepWorkflow(self, "Responses", step=run_response).state_machine
+        cdk.CfnOutput(self, "ResponseStateMachineArn", value=responses.state_machine_arn)
+        cdk.CfnOutput(self, "Serving", value=deployment.serving)
         self.inference = PythonFunction(
             self,
             "Inference",
@@ -64,9 +69,24 @@ class ServingStack(cdk.Stack):
                 **environment,
             },
         )
-        storage.table.grant(self.inference, *_ROWS, "dynamodb:DeleteItem")
-        storage.bucket.grant_delete(self.inference, "projects/*/bodies/*")
+        storage.allow_rows(self.inference, *_ROWS, "dynamodb:DeleteItem")
+        storage.allow_objects(self.inference, "s3:DeleteObject", under=["projects/*/bodies/*"])
         responses.grant_start_execution(self.inference)
         for function in (self.inference, run_response):
-            storage.bucket.grant_read(function, "projects/*/bodies/*")
-            storage.bucket.grant_put(function, "projects/*/bodies/*")
+            storage.allow_objects(
+                function, "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", under=["projects/*/bodies/*"]
+            )
+        if deployment.serving == "sagemaker":
+            TendedEndpoints(
+                self,
+                "Endpoints",
+                deployment=deployment,
+                storage=storage,
+                layer=layer,
+                asking=[self.inference, run_response],
+            )
+        if deployment.serving == "bedrock_import":
+            importing = ImportRole(self, "Import", storage=storage)
+            for function in (self.inference, run_response):
+                allow_importing(function, importing)
+                allow_asking_imported(function)

@@ -4,14 +4,23 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.bundle import dependency_layer
+from stacks.bus import allow_telling
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.sweeper import Sweeper
 from stacks.constructs.training_workflow import TrainingWorkflow
 from stacks.deployment import Deployment
+from stacks.import_permissions import ImportRole, allow_importing
+from stacks.permissions import allow
 from stacks.s3_sources import allow_s3_sources
+from stacks.serving_permissions import allow_adapters
+from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
+from stacks.training_settings import longest_training, machine_environment
+from stacks.weights import WeightsStack
 
 _READ_AND_CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
 
@@ -26,6 +35,9 @@ class WorkflowStack(cdk.Stack):
         storage: StorageStack,
         sandbox: PythonFunction,
         training_role: iam.Role,
+        training_image: str,
+        weights: WeightsStack,
+        file_workflow: sfn.StateMachine,
     ) -> None:
         super().__init__(scope, id, description="Outcrop: the training workflow")
         self._layer = dependency_layer(self)
@@ -41,25 +53,40 @@ class WorkflowStack(cdk.Stack):
         finish = self._step("Finish", "finish")
 
         for reader in (validate_files, prepare_training, register_model):
-            storage.bucket.grant_read(reader, "projects/*")
+            storage.allow_objects(reader, "s3:GetObject", under=["projects/*"])
             reader.add_environment("OUTCROP_BUCKET", storage.bucket.bucket_name)
         for reader in (validate_files, prepare_training):
             allow_s3_sources(reader, deployment)
-        storage.bucket.grant_put(prepare_training, "projects/*/config/*")
+        storage.allow_objects(prepare_training, "s3:PutObject", under=["projects/*/config/*"])
+        vpc = deployment.training_vpc
         for name, value in {
             "OUTCROP_JUDGES": deployment.judges_json,
             "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
-            "OUTCROP_TRAINING_IMAGE": deployment.training_image,
-            "OUTCROP_INSTANCE_TYPE": deployment.instance_type,
-            "OUTCROP_MAX_RUNTIME_SECONDS": str(deployment.max_runtime_seconds),
+            "OUTCROP_TRAINING_IMAGE": training_image,
             "OUTCROP_MAX_CONCURRENT_JOBS": str(deployment.max_concurrent_jobs),
+            "OUTCROP_WARM_POOL_SECONDS": str(deployment.warm_pool_seconds),
+            "OUTCROP_TRAINING_VPC": vpc.as_vpc_config() if vpc else "{}",
+            "OUTCROP_KMS_KEY": deployment.kms_key,
         }.items():
             prepare_training.add_environment(name, value)
-        storage.table.grant(prepare_training, "dynamodb:BatchGetItem")
-        storage.bucket.grant_put(register_model, "projects/*/files/*")
-        storage.table.grant(register_model, "dynamodb:DeleteItem")
-        _allow(classify_stop, training_jobs, "sagemaker:DescribeTrainingJob")
-        _allow(finish, training_jobs, "sagemaker:StopTrainingJob")
+        for name, value in machine_environment(deployment).items():
+            prepare_training.add_environment(name, value)
+            classify_stop.add_environment(name, value)
+        storage.allow_rows(prepare_training, "dynamodb:BatchGetItem")
+        weights.allow_sync(prepare_training)
+        storage.allow_objects(register_model, "s3:PutObject", under=["projects/*/files/*"])
+        storage.allow_rows(register_model, "dynamodb:DeleteItem")
+        for name, value in serving_environment(deployment).items():
+            register_model.add_environment(name, value)
+        if deployment.serving == "sagemaker":  # a model that was just made is loaded already
+            allow_adapters(register_model, "Create", "Delete", "Describe")
+        if deployment.serving == "bedrock_import":  # whose weights the trainer merges
+            prepare_training.add_environment("OUTCROP_SERVING", deployment.serving)
+            allow_importing(register_model, ImportRole(self, "Import", storage=storage))
+        because = "a training job is named after its fine-tuning job"
+        for reader in (classify_stop, register_model):
+            allow(reader, "sagemaker:DescribeTrainingJob", on=[training_jobs], because=because)
+        allow(finish, "sagemaker:StopTrainingJob", on=[training_jobs], because=because)
 
         self.state_machine = TrainingWorkflow(
             self,
@@ -71,10 +98,24 @@ class WorkflowStack(cdk.Stack):
             finish=finish,
             training_role=training_role,
             training_jobs=training_jobs,
+            longest_training=longest_training(deployment),
+            is_in_vpc=vpc is not None,
         ).state_machine
+        cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "PrepareTrainingFunction", value=prepare_training.function_name)
+
+        Sweeper(
+            self,
+            "Sweeper",
+            sweep=self._step("Sweep", "sweep", timeout=cdk.Duration.minutes(10)),
+            storage=storage,
+            training=self.state_machine,
+            files=file_workflow,
+            training_jobs=training_jobs,
+        )
 
     def _step(self, id: str, module: str, **props: Any) -> PythonFunction:
-        """A step: every one reads and changes the job's row and appends events."""
+        """A step: every one reads and changes the job's row, appends events, and may find the job at its end."""
         step = PythonFunction(
             self,
             id,
@@ -83,9 +124,6 @@ class WorkflowStack(cdk.Stack):
             environment={"OUTCROP_TABLE": self._storage.table.table_name},
             **{"timeout": cdk.Duration.minutes(1), **props},
         )
-        self._storage.table.grant(step, *_READ_AND_CHANGE)
+        self._storage.allow_rows(step, *_READ_AND_CHANGE)
+        allow_telling(step)
         return step
-
-
-def _allow(function: PythonFunction, resource: str, action: str) -> None:
-    function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=[resource]))

@@ -110,5 +110,4 @@ def _stop_training_job(params: dict[str, Any], **_: Any) -> Any:
 
 def make_clients_anew() -> None:
     """The clients there are do not see what is registered with their session now."""
-    for cached in (clients.dynamodb_table, clients.s3, clients.s3_links, clients.client):
-        cached.cache_clear()
+    clients.forget()

@@ -63,6 +63,7 @@ def a_context() -> LambdaContext:
             memory_limit_in_mb=512,
             invoked_function_arn="arn:aws:lambda:us-west-2:123456789012:function:api",
             aws_request_id=str(uuid.uuid4()),
+            get_remaining_time_in_millis=lambda: 900_000,
         ),
     )
 

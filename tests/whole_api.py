@@ -8,13 +8,13 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lambdas.inference.app import app as inference
 from local import assembly, moto_patches, routes
@@ -28,10 +28,13 @@ from tests.in_process import a_context
 
 @contextmanager
 def whole_api(
-    model_server_url: str, *, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    model_server_url: str,
+    *,
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    running: Callable[[str], AbstractContextManager[None]] = lambda function: nullcontext(),
 ) -> Iterator[str]:
     """Its URL, without a stage. An account must be there (`tests.account.emulated_account`); `around` puts
-    something of a test's own around the API."""
+    something of a test's own around the API, and `running` around each call of a function."""
     moto_patches.lock_dynamodb()  # threads are many here, and DynamoDB's conditions hold
     api, handlers = _deployed()
     api = replace(api, stages=dict.fromkeys(api.stages))  # tests call faster than a project may
@@ -40,9 +43,11 @@ def whole_api(
         for cached in (settings, model_server):
             cached.cache_clear()
             ends.callback(cached.cache_clear)
-        functions = _Functions(handlers)
+        functions = _Functions(handlers, running)
         streams = {
-            route.function: ends.enter_context(served(inference)) for route in api.routes if route.streams
+            route.function: ends.enter_context(served(_run(inference, running, route.function)))
+            for route in api.routes
+            if route.streams
         }
         yield ends.enter_context(served(around(Gateway(api, functions.invoke, streams))))
 
@@ -59,19 +64,30 @@ def served(app: Any) -> Iterator[str]:
 
 
 class _Functions:
-    def __init__(self, handlers: dict[str, str]) -> None:
+    def __init__(
+        self, handlers: dict[str, str], running: Callable[[str], AbstractContextManager[None]]
+    ) -> None:
         self._handlers = handlers
+        self._running = running
         self._instances = {name: threading.Lock() for name in handlers}
 
     def invoke(self, name: str, payload: bytes) -> tuple[bytes, bool]:
         """The function's answer, and whether that is an error."""
         module, _, function = self._handlers[name].rpartition(".")
         handler = getattr(importlib.import_module(module), function)
-        with self._instances[name]:
+        with self._instances[name], self._running(name):
             try:
                 return json.dumps(handler(json.loads(payload), a_context())).encode(), False
             except Exception as error:
                 return json.dumps({"errorMessage": str(error)}).encode(), True
+
+
+def _run(app: ASGIApp, running: Callable[[str], AbstractContextManager[None]], function: str) -> ASGIApp:
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with running(function) if scope["type"] == "http" else nullcontext():
+            await app(scope, receive, send)
+
+    return run
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from constructs import Construct
 
+from outcrop.graders.lambda_function import GRADER_TAG
 from outcrop.types.judge import BedrockJudge
 from stacks.bundle import grader_code
 from stacks.constructs.python_function import PythonFunction
@@ -15,7 +16,8 @@ from stacks.judges import allow_judges
 
 class GraderFunction(PythonFunction):
     """Runs `handler.py` of `folder`, a reward template or the customer's own, with what its requirements.txt
-    names. It may write its own log; with a `judge` it may ask that one model of Bedrock, by JUDGE_MODEL.
+    names. Jobs may use it as a grader. It may write its own log; with a `judge` it may ask that one model of
+    Bedrock, by JUDGE_MODEL.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class GraderFunction(PythonFunction):
             timeout=timeout or cdk.Duration.minutes(5),
             memory_size=memory_mb,
         )
+        cdk.Tags.of(self).add(GRADER_TAG, "true")
         if judge:
             only = Deployment(judges={"*": BedrockJudge(provider="bedrock", model=judge)})
-            allow_judges(self, cdk.Stack.of(self), only)  # pyright: ignore[reportArgumentType]
+            allow_judges(self, only)

@@ -9,6 +9,14 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.bundle import source_bundle
+from stacks.permissions import acknowledge
+
+_FINDINGS = {
+    "AwsSolutions-L1": "Python 3.13: what every dependency has arm64 wheels for",
+    "Serverless-LambdaLatestVersion": "Python 3.13: what every dependency has arm64 wheels for",
+    "Serverless-LambdaDLQ": "its callers wait for the answer and repeat the call; nothing is lost in between",
+    "Serverless-LambdaTracing": "X-Ray takes actions on '*'; logs carry the ids of request and job",
+}
 
 
 class PythonFunction(lambda_.Function):
@@ -39,16 +47,17 @@ class PythonFunction(lambda_.Function):
         defaults: dict[str, Any] = {
             "code": lambda_.Code.from_asset(source_bundle()),
             "handler": f"{module}.handler",
-            "layers": [layer] if layer else [],
+            "layers": [layer] if layer else None,
             "memory_size": 512,
+            "runtime": lambda_.Runtime.PYTHON_3_13,
             "timeout": Duration.seconds(15),
         }
         super().__init__(
             scope,
             id,
-            runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             log_group=log_group,
             role=role,  # pyright: ignore[reportArgumentType]
             **defaults | props,
         )
+        acknowledge(self, _FINDINGS)

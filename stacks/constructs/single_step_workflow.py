@@ -13,6 +13,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.state_machine import StateMachine
 
 
 class SingleStepWorkflow(Construct):
@@ -21,12 +22,7 @@ class SingleStepWorkflow(Construct):
         give_up = self._call("GiveUp", step, failure=sfn.JsonPath.object_at("$.failure"))
         give_up.next(sfn.Fail(self, "Failed", error="OutcropWorkflowError", cause="See the object's error"))
         work = self._call("Work", step).add_catch(give_up, result_path="$.failure")
-        self.state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(work),
-            state_machine_type=sfn.StateMachineType.STANDARD,
-        )
+        self.state_machine = StateMachine(self, "StateMachine", start=work, calls=[step])
 
     def _call(self, id: str, function: PythonFunction, **more: Any) -> sfn.TaskStateBase:
         identity = {name: sfn.JsonPath.string_at(f"$.{name}") for name in ("project", "id")}

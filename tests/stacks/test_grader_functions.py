@@ -16,6 +16,7 @@ from outcrop.reward_templates import FOLDER, JUDGES, RULES
 from stacks import bundle
 from stacks.deployment import Deployment
 from stacks.grader_functions import GraderFunctionsStack
+from stacks.uv import uv_command
 
 JUDGE = "openai.gpt-oss-120b-1:0"
 
@@ -199,7 +200,7 @@ def test_the_packages_of_requirements_txt_are_in_the_asset_for_arm64(folder: Pat
 
 @pytest.mark.slow
 def test_a_wheel_has_the_templates_whole(tmp_path: Path) -> None:
-    uv = bundle._uv()
+    uv = uv_command()
     subprocess.run([*uv, "build", "--wheel", "--out-dir", str(tmp_path)], cwd=bundle.ROOT, check=True)
     (wheel,) = tmp_path.glob("*.whl")
 

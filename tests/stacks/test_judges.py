@@ -22,7 +22,7 @@ def statements(judges: dict[str, Any]) -> list[tuple[str, list[str], Any]]:
     stack = cdk.Stack()
     principal: Any = cdk.aws_iam.ServicePrincipal("lambda.amazonaws.com")
     role = cdk.aws_iam.Role(stack, "Role", assumed_by=principal)
-    allow_judges(role, stack, Deployment(judges=parse(judges)))
+    allow_judges(role, Deployment(judges=parse(judges)))
     policies = assertions.Template.from_stack(stack).find_resources("AWS::IAM::Policy")
     return [
         (one["Action"], arns(one["Resource"]), one.get("Condition"))

@@ -1,0 +1,40 @@
+"""`StateMachine`: the one way to make a state machine. It may call the functions it is given, and nothing more."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+from stacks.permissions import acknowledge, allow
+
+_FINDINGS = {
+    "AwsSolutions-SF1": "a Standard execution keeps every event for 90 days; to log them takes actions on '*'",
+    "AwsSolutions-SF2": "X-Ray takes actions on '*'; executions are named after jobs, which the logs name, too",
+}
+_FINDINGS["Serverless-StepFunctionStateMachineXray"] = _FINDINGS["AwsSolutions-SF2"]
+
+
+class StateMachine(sfn.StateMachine):
+    """Standard and JSONPath. What else it may do is to be granted to `own_role`: CDK's tasks add nothing to it,
+    since they would allow every version of a function, too."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, start: sfn.IChainable, calls: Sequence[PythonFunction]
+    ) -> None:
+        self.own_role = iam.Role(
+            scope,
+            f"{id}Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+        )
+        allow(self.own_role, "lambda:InvokeFunction", on=[function.function_arn for function in calls])
+        super().__init__(
+            scope,
+            id,
+            definition_body=sfn.DefinitionBody.from_chainable(start),
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            role=self.own_role.without_policy_updates(),
+        )
+        self.node.add_dependency(self.own_role)  # Step Functions looks at the policy when it makes the machine
+        acknowledge(self, _FINDINGS)

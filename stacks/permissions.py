@@ -1,0 +1,98 @@
+"""The one way to let a function, a workflow or a role do something in AWS, and to answer what scanners find.
+
+A resource with an asterisk has to say why: the reason stands in the template, in the metadata of the role,
+from where docs/roles.md has it, and acknowledges cdk-nag's finding.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import IConstruct
+
+Grantee = lambda_.Function | sfn.StateMachine | iam.Role
+
+REASONS = "outcrop:wildcards"
+"""The metadata of a role: a list of `{"resource", "because"}`."""
+
+
+def allow(
+    grantee: Grantee,
+    *actions: str,
+    on: Sequence[str],
+    when: Mapping[str, Any] | None = None,
+    because: str = "",
+) -> None:
+    """Let `grantee` do `actions` on the resources `on`, on the conditions `when`."""
+    grantee.grant_principal.add_to_principal_policy(
+        iam.PolicyStatement(actions=[*actions], resources=[*on], conditions=when)
+    )
+    wide = [resource for resource in on if "*" in resource]
+    if wide:
+        explain(grantee, wide, because)
+
+
+def deny(grantee: Grantee, *actions: str, on: Sequence[str], when: Mapping[str, Any] | None = None) -> None:
+    grantee.grant_principal.add_to_principal_policy(
+        iam.PolicyStatement(effect=iam.Effect.DENY, actions=[*actions], resources=[*on], conditions=when)
+    )
+
+
+def explain(grantee: Grantee, wildcards: Sequence[str], because: str) -> None:
+    """Say why a permission of `grantee` is for all that these patterns match."""
+    if not because:
+        raise ValueError(f"{grantee.node.path}: say why it may do that to {', '.join(wildcards)}.")
+    role = grantee if isinstance(grantee, iam.Role) else grantee.role
+    resource = role.node.default_child if role else None
+    if role is None or not isinstance(resource, cdk.CfnResource):
+        raise ValueError(f"{grantee.node.path} has no role of its own.")
+    reasons = list(resource.get_metadata(REASONS) or [])
+    for pattern in wildcards:
+        reason = {"resource": pattern, "because": because}
+        if reason not in reasons:
+            reasons.append(reason)
+    resource.add_metadata(REASONS, reasons)
+    findings = (f"AwsSolutions-IAM5[Resource::{_shown(grantee, one)}]" for one in wildcards)
+    acknowledge(role, dict.fromkeys(findings, because))
+
+
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Answer findings of cdk-nag about a construct and what is in it: the reason, by the finding."""
+    for finding, because in reasons.items():
+        cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=because))
+
+
+def _shown(scope: IConstruct, text: str) -> str:
+    """As cdk-nag writes it: `<Function.Arn>:*`, and what is another stack's by the name of its export."""
+    stack = cdk.Stack.of(scope)
+    shown: list[str] = []
+    for part in _parts(text):
+        if not cdk.Token.is_unresolved(part):
+            shown.append(part)
+            continue
+        (token,) = cdk.Tokenization.reverse_string(part).tokens
+        owner = cdk.Stack.of(token.target) if cdk.Reference.is_reference(token) else stack
+        value = stack.resolve(token if owner is stack else owner.export_value(token))
+        shown.append(_intrinsic(value))
+    return "".join(shown)
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r"(\$\{Token\[[^]]*]})", text) if part]
+
+
+def _intrinsic(value: Any) -> str:
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Fn::ImportValue": name}:
+            return name
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(_intrinsic(part) for part in parts)
+    return str(value)

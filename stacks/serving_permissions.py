@@ -1,0 +1,167 @@
+"""What serving on SageMaker takes: the role that endpoints run with, and what functions may do with them.
+
+Endpoints, components and what they are made of are made at run time; all their names begin with `outcrop-`.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import region_info
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction
+from stacks.deployment import Deployment
+from stacks.permissions import allow
+from stacks.serving_settings import IMAGE
+from stacks.storage import StorageStack
+
+_VLLM = "0.30.0-gpu-py312-cu130-ubuntu24.04-sagemaker"
+"""Tag of AWS's container, https://aws.github.io/deep-learning-containers/vllm."""
+_OURS = "made at run time, and named after the model or the job"
+_SCALING = "sagemaker.application-autoscaling.amazonaws.com"
+
+
+class EndpointRole(Construct):
+    """What the machines of endpoints may do: read weights and adapters, fetch their container, and log."""
+
+    def __init__(self, scope: Construct, id: str, *, deployment: Deployment, storage: StorageStack) -> None:
+        super().__init__(scope, id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+        )
+        storage.allow_objects(self.role, "s3:GetObject", under=["models/*", "projects/*/adapters/*"])
+        stack = cdk.Stack.of(self)
+        named = IMAGE.fullmatch(deployment.serving_image)
+        registry = stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
+        self.image = deployment.serving_image or (
+            f"{registry}.dkr.ecr.{stack.region}.{stack.url_suffix}/vllm:{_VLLM}"
+        )
+        repository = stack.format_arn(
+            service="ecr",
+            account=named["account"] if named else registry,
+            region=named["region"] if named else None,
+            resource="repository",
+            resource_name=named["name"] if named else "vllm",
+        )
+        allow(self.role, "ecr:GetAuthorizationToken", on=["*"], because="the action knows no resource")
+        allow(
+            self.role,
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+            on=[repository],
+        )
+        allow(
+            self.role,
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:DescribeLogStreams",
+            "logs:PutLogEvents",
+            on=[
+                stack.format_arn(
+                    service="logs",
+                    resource="log-group",
+                    resource_name=f"/aws/sagemaker/{kind}/outcrop-*",
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                )
+                for kind in ("Endpoints", "InferenceComponents")
+            ],
+            because="SageMaker names log groups after endpoints and components",
+        )
+
+
+def allow_hosting(function: PythonFunction, endpoints: EndpointRole) -> None:
+    """Let a function make endpoints, wake them, and take them away, as `outcrop.serving.sagemaker` does."""
+    stack = cdk.Stack.of(function)
+    endpoint, config, model = (_ours(stack, kind) for kind in ("endpoint", "endpoint-config", "model"))
+    allow(function, "sagemaker:CreateModel", "sagemaker:DeleteModel", on=[model], because=_OURS)
+    allow(
+        function,
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:DeleteEndpointConfig",
+        on=[config, model],
+        because=_OURS,
+    )
+    allow(function, "sagemaker:CreateEndpoint", on=[endpoint, config], because=_OURS)
+    allow(function, "sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint", on=[endpoint], because=_OURS)
+    _allow_components(function, "Create", "Delete", "Describe")
+    component = _ours(stack, "inference-component")
+    allow(function, "sagemaker:UpdateInferenceComponentRuntimeConfig", on=[component], because=_OURS)
+    allow(function, "sagemaker:ListInferenceComponents", on=["*"], because="a list has no resource to name")
+    to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    allow(function, "iam:PassRole", on=[endpoints.role.role_arn], when=to_sagemaker)
+    _allow_scaling(function, component)
+
+
+def allow_asking(function: PythonFunction) -> None:
+    """Let a function ask the models. The API's documentation has one action for both kinds of answers, the
+    IAM reference has two."""
+    stack = cdk.Stack.of(function)
+    allow(
+        function,
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:InvokeEndpointWithResponseStream",
+        on=[_ours(stack, "endpoint"), _ours(stack, "inference-component")],
+        because=_OURS,
+    )
+
+
+def allow_adapters(function: PythonFunction, *calls: str) -> None:
+    """Let a function put adapters on endpoints (`Create`, `Delete`, `Describe`), or take them off
+    (`Delete`)."""
+    _allow_components(function, *calls)
+
+
+def _allow_components(function: PythonFunction, *calls: str) -> None:
+    stack = cdk.Stack.of(function)
+    on = [_ours(stack, "inference-component")]
+    if "Create" in calls:
+        on += [_ours(stack, "endpoint"), _ours(stack, "model")]
+    allow(function, *(f"sagemaker:{call}InferenceComponent" for call in calls), on=on, because=_OURS)
+
+
+def _allow_scaling(function: PythonFunction, component: str) -> None:
+    stack = cdk.Stack.of(function)
+    targets = stack.format_arn(
+        service="application-autoscaling", resource="scalable-target", resource_name="*"
+    )
+    copies = {
+        "StringEquals": {
+            "application-autoscaling:service-namespace": "sagemaker",
+            "application-autoscaling:scalable-dimension": "sagemaker:inference-component:DesiredCopyCount",
+        }
+    }
+    allow(
+        function,
+        "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:RegisterScalableTarget",
+        on=[targets],
+        when=copies,
+        because="Application Auto Scaling gives targets names of its own",
+    )
+    alarms = stack.format_arn(
+        service="cloudwatch",
+        resource="alarm",
+        resource_name="TargetTracking-inference-component/outcrop-*",
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    because = (
+        "a policy's alarms, which its maker must be allowed to make and delete, are named after the component"
+    )
+    allow(function, "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", on=[alarms], because=because)
+    allow(function, "cloudwatch:DescribeAlarms", on=["*"], because="a list of alarms has no resource to name")
+    # The first policy in an account makes the role by which Application Auto Scaling acts.
+    role = stack.format_arn(
+        service="iam",
+        region="",
+        resource="role",
+        resource_name=f"aws-service-role/{_SCALING}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
+    )
+    only = {"StringEquals": {"iam:AWSServiceName": _SCALING}}
+    allow(function, "iam:CreateServiceLinkedRole", on=[role], when=only)
+
+
+def _ours(stack: cdk.Stack, kind: str) -> str:
+    return stack.format_arn(service="sagemaker", resource=kind, resource_name="outcrop-*")

@@ -1,0 +1,21 @@
+"""What the settings say about everything at once: tags, every role's boundary, how long logs are kept."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from stacks.deployment import Deployment
+
+
+def apply(app: cdk.App, deployment: Deployment) -> None:
+    """To be called when all stacks are made."""
+    for name, text in deployment.tags.items():
+        cdk.Tags.of(app).add(name, text)
+    if deployment.permissions_boundary:
+        boundary = iam.ManagedPolicy.from_managed_policy_arn(
+            app.node.find_child("OutcropStorage"), "Boundary", deployment.permissions_boundary
+        )
+        iam.PermissionsBoundary.of(app).apply(boundary)
+    for construct in app.node.find_all():
+        if isinstance(construct, logs.CfnLogGroup):
+            construct.retention_in_days = deployment.log_retention_days

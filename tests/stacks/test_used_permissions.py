@@ -1,0 +1,263 @@
+"""A role may do what its code does in the life of a job, a file and a completion, and nothing else.
+
+The real handlers run on the emulated account, through the whole API and the real state machine; every AWS
+call they make is put to the policies of the role that would make it.
+"""
+
+import io
+import json
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from benchmarks.aws_calls import good_call
+from lambdas.workflow import process_file, run_response
+from outcrop.settings import settings
+from outcrop.stores import clients
+from outcrop.stores.keys import KeyStore
+from tests import factories
+from tests.account import BUCKET, sdk
+from tests.account import Account as EmulatedAccount
+from tests.every_operation import SCOPES, send
+from tests.graders.converse_endpoint import ConverseEndpoint, said
+from tests.graders.lambda_endpoint import LambdaEndpoint
+from tests.in_process import a_context
+from tests.scripted_model_server import app as model_server
+from tests.stacks.conftest import Templates
+from tests.stacks.iam import Account, Policy, matches
+from tests.stacks.role_calls import Recorder, Request
+from tests.whole_api import served, whole_api
+from tests.workflow.conftest import Workflow, template, workflow  # noqa: F401 - fixtures
+from tests.workflow.training import completes, fails, leaves_no_result
+
+PROJECT = factories.PROJECT
+BY_AWS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+"""What Lambda does with a function's role before its code runs."""
+BY_SAGEMAKER = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "logs:CreateLogGroup",
+    "logs:DescribeLogStreams",
+    "s3:DeleteObject",  # a checkpoint that the trainer has removed from /opt/ml/checkpoints
+}
+"""And SageMaker with a training job's: pulling the image, writing its log, keeping checkpoints in step."""
+_OTHER_JUDGES = re.compile(r"arn:aws:bedrock:.*(inference-profile/\*|\*::foundation-model/\*)")
+"""A judge is called by its model or by a profile of it; one of them will do."""
+
+
+@pytest.fixture(scope="module")
+def account(templates: Templates) -> Account:
+    return Account(templates)
+
+
+@pytest.fixture(scope="module")
+def policies(account: Account) -> dict[str, Policy]:
+    return account.policies()
+
+
+def role_of(templates: Templates, function: str) -> str:
+    """As docs/roles.md calls it, of the function with that logical id."""
+    (stack,) = (name for name, one in templates.items() if function in one["Resources"])
+    return f"{stack} {re.sub('[0-9A-F]{8}$', '', function)}"
+
+
+def refused(policy: Policy, made: set[Request], names: dict[str, str]) -> list[Request]:
+    """Calls that IAM would not let the role make; `names` are the deployed machines, by the emulated ones."""
+
+    return [
+        one
+        for one in made
+        if not policy.allows(one.action, names.get(one.resource, one.resource), dict(one.context))
+    ]
+
+
+def unused(policy: Policy, made: set[Request], names: dict[str, str], by_aws: set[str]) -> list[str]:
+    """What the role may do, and on what, that no call needed."""
+    asked = {(one.action, names.get(one.resource, one.resource)) for one in made}
+    return [
+        f"{action} on {resource}"
+        for one in policy.statements
+        if one["Effect"] == "Allow"
+        for action in one["Action"]
+        for resource in one["Resource"]
+        if action not in by_aws
+        and not _OTHER_JUDGES.fullmatch(resource)
+        and not any(name == action and matches(resource, on) for name, on in asked)
+    ]
+
+
+def machines(account: Account) -> dict[str, str]:
+    return {
+        os.environ["OUTCROP_STATE_MACHINE_ARN"]: account.arn("OutcropWorkflow", "TrainingStateMachine"),
+        os.environ["OUTCROP_FILE_WORKFLOW_ARN"]: account.arn("OutcropFiles", "FileStateMachine"),
+        os.environ["OUTCROP_RESPONSE_WORKFLOW_ARN"]: account.arn("OutcropServing", "ResponsesStateMachine"),
+    }
+
+
+class TheirService:
+    """What a customer has in the account: a grader, a bucket, a model that judges."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.functions, self.models = LambdaEndpoint(), ConverseEndpoint()
+        self.models.answers = [said({"text": '{"steps": [], "result": 0.5}'})]
+        self.grader = self.functions.function(lambda event, context: [{"id": event[0]["id"]}])
+        sandbox = self.functions.function(lambda event, context: {}, name="OutcropSandbox-Sandbox1")
+        for name, value in {
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.models.url,
+            "AWS_ENDPOINT_URL_LAMBDA": self.functions.url,
+            "OUTCROP_S3_SOURCES": json.dumps({"*": [f"s3://{BUCKET}/theirs"]}),
+            "OUTCROP_SANDBOX_FUNCTION": sandbox,
+        }.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        clients.s3().put_object(Bucket=BUCKET, Key="theirs/train.jsonl", Body=factories.ROWS)
+
+
+@pytest.fixture
+def theirs(aws: EmulatedAccount, monkeypatch: pytest.MonkeyPatch) -> Iterator[TheirService]:
+    theirs = TheirService(monkeypatch)
+    yield theirs
+    theirs.functions.stop()
+    theirs.models.stop()
+    settings.cache_clear()
+
+
+def live_through_the_api(http: httpx.Client, key: str, admin: str, theirs: TheirService) -> None:
+    """Every operation with what it needs, and what an operation does only for some bodies."""
+    for id, scope in SCOPES.items():
+        reply = send(http, id, key=admin if scope == "admin" else key, **good_call(http, id, key))
+        assert reply.is_success, reply.text
+    noise = random.Random(7).randbytes(800_000).hex()  # which no compression makes small enough for a row
+    long = {"messages": [{"role": "user", "content": noise}], "store": True}
+    kept = send(http, "chat_completions_create", key=key, body=long).json()["id"]
+    send(http, "chat_completions_list_messages", key=key, completion_id=kept)
+    send(http, "chat_completions_delete", key=key, completion_id=kept)
+    for background in (False, True):
+        body = {"input": noise, "background": background}
+        response = send(http, "responses_create", key=key, body=body).json()["id"]
+        send(http, "responses_retrieve", key=key, response_id=response)
+        send(http, "responses_delete", key=key, response_id=response)
+    graders: list[dict[str, Any]] = [
+        {"type": "lambda", "lambda": {"function": theirs.grader}},
+        {"type": "python", "name": "ours", "source": "def grade(sample, item):\n    return 1.0"},
+        {
+            "type": "score_model",
+            "name": "judge",
+            "model": "openai.gpt-oss-120b-1:0",
+            "input": [{"role": "user", "content": "Score {{sample.output_text}}"}],
+        },
+    ]
+    for grader in graders:
+        send(http, "graders_run", key=key, body={"grader": grader})
+    method = {"type": "reinforcement", "reinforcement": {"grader": graders[0]}}
+    body = {"training_file": factories.a_file().id, "method": method}
+    assert send(http, "jobs_create", key=key, body=body).is_success
+    http.post(
+        "/files",
+        headers={"authorization": f"Bearer {key}"},
+        data={
+            "purpose": "fine-tune",
+            "expires_after[anchor]": "created_at",
+            "expires_after[seconds]": "86400",
+        },
+        files={"file": ("a.jsonl", factories.ROWS)},
+    )
+
+
+def test_the_api_the_authorizer_and_inference_need_what_they_may_and_no_more(
+    aws: EmulatedAccount,
+    templates: Templates,
+    account: Account,
+    policies: dict[str, Policy],
+    theirs: TheirService,
+) -> None:
+    recorder = Recorder()
+
+    def running(function: str) -> AbstractContextManager[None]:
+        return recorder.acting_as(role_of(templates, function))
+
+    with (
+        recorder.listening(),
+        served(model_server) as model_server_url,
+        whole_api(f"{model_server_url}/v1", running=running) as url,
+        httpx.Client(base_url=f"{url}/v1", trust_env=False, timeout=60) as http,
+    ):
+        admin, key = KeyStore("admin").create("admin"), KeyStore(PROJECT).create("test")
+        live_through_the_api(http, key, admin, theirs)
+
+    for role in ("OutcropApi Api", "OutcropApi Authorizer", "OutcropServing Inference"):
+        assert refused(policies[role], recorder.made[role], machines(account)) == [], role
+        assert unused(policies[role], recorder.made[role], machines(account), BY_AWS) == [], role
+
+
+def test_a_file_s_workflow_needs_what_it_may_and_no_more(
+    aws: EmulatedAccount, account: Account, policies: dict[str, Policy], theirs: TheirService
+) -> None:
+    recorder, role = Recorder(), "OutcropFiles ProcessFile"
+    client = sdk(PROJECT)
+    large = factories.ROWS * (1 + 17 * 2**20 // len(factories.ROWS))
+    parts = [io.BytesIO(large[start : start + 4 * 2**20]) for start in range(0, len(large), 4 * 2**20)]
+    upload = client.uploads.create(
+        bytes=len(large), filename="a.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+    )
+    ids = [client.uploads.parts.create(upload.id, data=part).id for part in parts]
+    file = client.uploads.complete(upload.id, part_ids=ids).file
+    assert file is not None
+
+    with recorder.listening(), recorder.acting_as(role):
+        process_file.handler({"project": PROJECT, "id": file.id}, a_context())
+
+    assert refused(policies[role], recorder.made[role], machines(account)) == []
+    assert unused(policies[role], recorder.made[role], machines(account), BY_AWS) == []
+
+
+def test_a_response_in_the_background_needs_what_it_may_and_no_more(
+    aws: EmulatedAccount, account: Account, policies: dict[str, Policy]
+) -> None:
+    recorder, role = Recorder(), "OutcropServing RunResponse"
+    with (
+        recorder.listening(),
+        served(model_server) as model_server_url,
+        whole_api(f"{model_server_url}/v1") as url,
+        httpx.Client(base_url=f"{url}/v1", trust_env=False, timeout=60) as http,
+    ):
+        key = KeyStore(PROJECT).create("test")
+        noise = random.Random(7).randbytes(800_000).hex()
+        body = {"input": noise, "background": True}
+        response = send(http, "responses_create", key=key, body=body).json()["id"]
+        with recorder.acting_as(role):
+            run_response.handler({"project": PROJECT, "id": response}, a_context())
+
+    assert refused(policies[role], recorder.made[role], machines(account)) == []
+    followed = {f"dynamodb:{name}" for name in ("BatchGetItem", "ConditionCheckItem", "Query")}
+    assert unused(policies[role], recorder.made[role], machines(account), BY_AWS | followed) == []
+
+
+def test_the_steps_of_a_job_need_what_they_may_and_no_more(
+    workflow: Workflow,  # noqa: F811 - the fixture
+    templates: Templates,
+    account: Account,
+    policies: dict[str, Policy],
+) -> None:
+    recorder = Recorder()
+    workflow.running = lambda function: recorder.acting_as(role_of(templates, function))
+    workflow.training_jobs.scripts = [completes, fails("AlgorithmError: exit code 1"), leaves_no_result]
+    bad = factories.a_file(content=b"{}\n").id
+
+    with recorder.listening():
+        workflow.run(factories.a_job(training_file=bad))
+        for _ in range(3):
+            workflow.run(factories.a_job(training_file=factories.a_file().id))
+
+    for step in ("ValidateFiles", "PrepareTraining", "ClassifyStop", "RegisterModel", "Finish"):
+        role = f"OutcropWorkflow {step}"
+        assert refused(policies[role], recorder.made[role], machines(account)) == [], role
+        assert unused(policies[role], recorder.made[role], machines(account), BY_AWS) == [], role
