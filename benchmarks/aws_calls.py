@@ -54,7 +54,7 @@ def calls_of_every_operation() -> dict[str, Counter[str]]:
         key = KeyStore(factories.PROJECT).create("benchmark")
         send(http, "projects_list", key=keys["admin"])  # the authorizer has seen both from now on
         for id, scope in SCOPES.items():
-            call = _good_call(http, id, key)
+            call = good_call(http, id, key)
             made.clear()
             reply = send(http, id, key=keys.get(scope, key), **call)
             counted[id] = Counter(made)
@@ -63,7 +63,7 @@ def calls_of_every_operation() -> dict[str, Counter[str]]:
     return counted
 
 
-def _good_call(http: httpx.Client, id: str, key: str) -> dict[str, Any]:
+def good_call(http: httpx.Client, id: str, key: str) -> dict[str, Any]:
     """What operation `id` needs to do what it is for: ids for its path, and what its body must name."""
     ids = an_object_of_each_kind(http, factories.PROJECT, key) | {"project_id": factories.PROJECT}
     bodies = {

@@ -1,4 +1,5 @@
-"""docs/api.md says what the code does: every route, every field, every error code, and nothing else."""
+"""docs/api.md says what the code does: every route, every field, every error code, and nothing else. The
+other pages name every command and every check, and their links lead somewhere."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.fine_tuning import job_create_params
 from openai.types.responses import response_create_params
 
+from outcrop.cli.main import app
 from outcrop.types.method import ReinforcementHyperparameters
+from scripts.verify_deployment import CHECKS
 from stacks.gateway_errors import GATEWAY_ERRORS
 from tests.every_operation import DOCUMENT, OPERATIONS
 
@@ -104,3 +107,29 @@ def test_every_error_code_is_on_the_page() -> None:
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)", PAGE):
         assert (REPOSITORY / "docs" / target).exists(), target
+
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_every_link_of_every_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        assert target.startswith(("https://", "http://")) or (page.parent / target).exists(), target
+
+
+def test_every_command_is_on_the_operations_page() -> None:
+    page = (REPOSITORY / "docs/operations.md").read_text()
+    named = [one.name for one in (*app.registered_commands, *app.registered_groups) if not one.hidden]
+
+    assert len(named) > 5
+    assert [name for name in named if not re.search(rf"`outcrop {name}\b", page)] == []
+
+
+def test_every_check_of_a_deployment_is_on_its_page_with_its_price() -> None:
+    page = (REPOSITORY / "docs/first-deployment.md").read_text()
+    table = page.split("## What the script checks")[1].split("\n## ")[0]
+
+    on_the_page = {named(cells[0])[0]: cells[-1] for cells in rows(table) if named(cells[0])}
+
+    assert on_the_page == {check.name: f"{check.usd:.2f}" if check.usd else "" for check in CHECKS}
