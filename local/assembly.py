@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,20 @@ _TRAINING_IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:local"
 
 def synthesize(models: Sequence[str]) -> Path:
     """The folder of the cloud assembly of a deployment that offers these models. Raises: LocalError."""
-    context = json.dumps(
+    return synthesized(
         {
             "models": list(models),
             "training_image": _TRAINING_IMAGE,
+            "serving_url": "http://127.0.0.1/v1",  # the inference server's, whose port is known at the start
             "s3_sources": {"*": ["s3://"]},  # whatever lies in the emulated account
             "max_concurrent_jobs": 1,  # two trainers on one machine take longer than one after the other
-            "aws:cdk:bundling-stacks": [],  # functions run from source: no layer is built
         }
     )
+
+
+def synthesized(settings: Mapping[str, Any]) -> Path:
+    """The same with any settings. Nothing is built: neither the functions' layer nor an image."""
+    context = json.dumps({**settings, "aws:cdk:bundling-stacks": []})
     cache = cache_folder()
     folder = cache / f"assembly-{_fingerprint(context)}"
     cache.mkdir(parents=True, exist_ok=True)
@@ -73,7 +78,7 @@ def templates(assembly: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _fingerprint(context: str) -> str:
     """Of everything that the templates are made from; the functions' sources are only copied."""
     digest = hashlib.sha256(context.encode())
-    sources = [REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "uv.lock")]
+    sources = [REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "outcrop/version.py", "uv.lock")]
     for path in sorted([*sources, *(REPOSITORY / "stacks").rglob("*.py")]):
         digest.update(path.relative_to(REPOSITORY).as_posix().encode())
         digest.update(path.read_bytes())

@@ -10,7 +10,7 @@ from local.completion_stream import CompletionStream
 from local.inference_batches import Piece
 from local.logprobs import TokenBytes, chat_logprob
 from outcrop.ids import new_id, now
-from outcrop.operations.chat_assembly import Assembly
+from outcrop.serving.chat_assembly import Assembly
 from outcrop.types.chat import ChatRequest
 from training_image.answer_reader import CallArguments, CallStart, Content, Part, Thinking
 from training_image.sampling import Token

@@ -28,7 +28,9 @@ _FUNCTION = "AWS::Lambda::Function"
 _NOT_EMULATED = (
     routes.PREFIX,
     "AWS::S3::BucketPolicy",
-)  # the gateway has the first; nothing checks the second
+    "AWS::CloudWatch::",
+    "AWS::Logs::MetricFilter",
+)  # the gateway has the first, nothing checks the second, nobody watches the others
 
 
 @dataclass(frozen=True)

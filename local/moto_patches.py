@@ -20,6 +20,7 @@ import moto.stepfunctions.parser.asl.parse.preprocessor  # noqa: F401 - loads ev
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import DefaultConfig
+from moto.core.exceptions import JsonRESTError
 from moto.core.utils import get_service_model
 from moto.dynamodb.responses import DynamoHandler
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
@@ -30,6 +31,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfun
 
 from local.request_limits import violations
 from local.stepfunctions_sagemaker import StateTaskServiceSageMaker
+from local.training_faults import QuotaExceeded
 from local.training_jobs import TrainingJobExists, TrainingJobs
 
 Invoke = Callable[[str, bytes], tuple[bytes, bool]]
@@ -167,6 +169,8 @@ def run_training_jobs(training_jobs: TrainingJobs) -> None:
             raise ValidationError(f"{len(wrong)} validation error(s) detected: {'; '.join(wrong)}")
         try:
             training_jobs.start(request)
+        except QuotaExceeded as error:
+            raise JsonRESTError("ResourceLimitExceeded", str(error)) from error
         except TrainingJobExists as error:
             arn = FakeTrainingJob.arn_formatter(str(error), self.current_account, self.region)
             raise ResourceInUseException(

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from local import assembly, judges
+from local import assembly, judges, linked_weights
 from local.cache import cache_folder, weights
 from local.emulated_account import environment
 from local.errors import LocalError
@@ -116,7 +116,7 @@ class LocalStack:
             functions.register(function.name, function.handler, variables, function.timeout_seconds)
         warming = [threads.submit(functions.warm, name) for name in deployed.api.functions()]
         streams = self._serve_streams(deployed, inference_port)
-        self._start_up(functions, deployed, keys)
+        self._start_up(functions, deployed, keys, emulator.client("s3"))
         gateway = ServerThread(Gateway(deployed.api, functions.invoke, streams), listener)
         self._ends.callback(gateway.stop)
         for one in warming:
@@ -176,7 +176,9 @@ class LocalStack:
         process = TetheredProcess([sys.executable, *arguments], environment, self._logs / f"{name}.log")
         self._ends.callback(process.stop)
 
-    def _start_up(self, functions: Functions, deployed: "Deployed", judge_keys: JudgeKeys) -> None:
+    def _start_up(
+        self, functions: Functions, deployed: "Deployed", judge_keys: JudgeKeys, emulated_s3: Any
+    ) -> None:
         """The API keys, which are kept for the next start, and the files and jobs of the last one."""
         (api,) = (one for one in deployed.functions if one.handler == _API_HANDLER)
         for name in ("ensure_key", "resume_files", "resume_jobs"):
@@ -188,6 +190,7 @@ class LocalStack:
             for project, name in ((PROJECT, "api_key"), (ADMIN_PROJECT, "admin_key"))
         )
         judge_keys.keep(self.api_key)
+        linked_weights.announce(emulated_s3, api.environment["OUTCROP_BUCKET"], self._models)
         _call(functions, "resume_files", {})
         _call(functions, "resume_jobs", {})
         urls = {"base_url": self.base_url, "endpoint_url": self.endpoint_url}

@@ -72,18 +72,28 @@ class TooLargeError(APIError):
 
 
 class UnavailableError(APIError):
-    """A part the answer needs cannot be reached now; the SDK retries it."""
+    """A part the answer needs cannot be reached now; the SDK retries it, unless only a person can help."""
 
     status = 503
     type = "server_error"
     code = "service_unavailable"
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: int = 2) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_seconds: int = 2,
+        should_retry: bool = True,
+    ) -> None:
         super().__init__(message, param=param)
         self._retry_after_seconds = retry_after_seconds
+        self._should_retry = should_retry
 
     @property
     def headers(self) -> dict[str, str]:
+        if not self._should_retry:
+            return {"x-should-retry": "false"}
         return {"retry-after": str(self._retry_after_seconds)}
 
 

@@ -22,13 +22,20 @@ _ARN = re.compile(
     r"arn:aws[a-z-]*:lambda:(?P<region>[a-z]{2}(-[a-z]+)+-\d+):\d{12}:function:(?P<name>[\w-]{1,64})(:\$?[\w-]+)?"
 )
 
+GRADER_TAG = "outcrop:grader"
+"""With the value `true` on a function, jobs may use it as a grader."""
 OWN_STACKS = (
     "OutcropApi",
     "OutcropFiles",
+    "OutcropImages",
+    "OutcropMonitoring",
     "OutcropSandbox",
+    "OutcropSandboxFull",
+    "OutcropSandboxImage",
     "OutcropServing",
     "OutcropStorage",
     "OutcropTraining",
+    "OutcropWeights",
     "OutcropWorkflow",
 )
 """Their functions, `{stack}-...`, are no graders: callers write a grader's event, and these functions do what
@@ -140,8 +147,9 @@ class LambdaFunction:
             return GradingError("grader_not_found", message)
         if code in _DENIALS:
             message = (
-                f"The function {self._arn} may not be called. Are its account and Region this deployment's? "
-                "If not, its resource policy has to allow lambda:InvokeFunction and "
+                f"The function {self._arn} may not be called. It needs the tag {GRADER_TAG} = true, or the "
+                "deployment's setting grader_prefixes has to name it; if it is another account's, that "
+                "setting has to, and its resource policy has to allow lambda:InvokeFunction and "
                 "lambda:GetFunctionConfiguration."
             )
             return GradingError("grader_access_denied", message)

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from outcrop.ids import new_id, now
 from outcrop.operations import chat_rules, models, stored_chat
 from outcrop.operations.bad_request import explain
-from outcrop.operations.chat_assembly import Assembly
 from outcrop.operations.json_body import json_object
 from outcrop.operations.legacy_functions import as_function_call, as_tools
+from outcrop.serving.chat_assembly import Assembly
 from outcrop.serving.server import model_server
 from outcrop.types.chat import AllowedToolsChoice, ChatRequest
 

@@ -3,11 +3,12 @@ that other projects share with it."""
 
 from outcrop import base_models
 from outcrop.errors import APIError, NotFoundError
+from outcrop.serving import tuned_models
 from outcrop.settings import settings
 from outcrop.stores.models import ModelStore
 from outcrop.stores.permissions import PermissionStore
 from outcrop.types.call import Call
-from outcrop.types.model import Model, ModelDeleted, ServedModel, SharedModel
+from outcrop.types.model import Model, ModelDeleted, ServedModel, SharedModel, as_served
 from outcrop.types.page import Page
 
 # `created` is not optional in the API, and when the makers of a base model released it is not our knowledge.
@@ -54,7 +55,7 @@ def resolve(model_id: str, project: str) -> ServedModel:
     if found is None:
         raise model_not_found(model_id)
     model, _ = found
-    return ServedModel(id=model.id, base_model=model.base_model, adapter_key=model.adapter_key)
+    return as_served(model)
 
 
 def delete(model_id: str, call: Call) -> ModelDeleted:
@@ -70,9 +71,10 @@ def delete(model_id: str, call: Call) -> ModelDeleted:
             code="model_not_deletable",
         )
     store = ModelStore(call.project)
-    if store.get(model_id) is not None:
+    if model := store.get(model_id):
         PermissionStore(call.project, model_id).delete_all()
         store.delete(model_id)
+        tuned_models.deleted(as_served(model))
     elif not call.retry:  # else an earlier try, whose reply was lost, has deleted it
         raise model_not_found(model_id)
     return ModelDeleted(id=model_id)

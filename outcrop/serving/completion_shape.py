@@ -53,6 +53,22 @@ class Chunks:
         return [*pieces, _end(index, reason)] if reason and not was_over else pieces
 
 
+def joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The whole that a stream's chunks add up to."""
+    choices: dict[int, dict[str, Any]] = {}
+    rest: dict[str, Any] = {}
+    for chunk in chunks:
+        rest |= {name: value for name, value in chunk.items() if name != "choices"}
+        for piece in chunk["choices"]:
+            whole = choices.setdefault(piece["index"], piece | {"text": "", "logprobs": None})
+            whole["text"] += piece["text"]
+            whole["finish_reason"] = piece["finish_reason"] or whole["finish_reason"]
+            if piece["logprobs"]:
+                known = whole["logprobs"] or {name: [] for name in _LOGPROBS}
+                whole["logprobs"] = {name: known[name] + piece["logprobs"][name] for name in _LOGPROBS}
+    return {"choices": [choices[index] for index in sorted(choices)]} | rest
+
+
 def _choice(raw: dict[str, Any], reason: str | None) -> dict[str, Any]:
     return {
         "text": raw.get("text") or "",

@@ -13,28 +13,21 @@ is. More log probabilities than 20 tokens' need `--max-logprobs`.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import orjson
 
 from outcrop.errors import UnavailableError
-from outcrop.serving import chat_shape, completion_shape
+from outcrop.serving import chat_shape, completion_shape, dialect
 from outcrop.serving.refusals import error_in, meaning
+from outcrop.serving.streams import STREAMED, Chunks, parsed, shaped
 from outcrop.types.model import ServedModel
 
 # The SDK waits 600 s for an answer. A connection takes milliseconds, or the server is not there.
 _TIMEOUT = httpx.Timeout(600, connect=5)
 # A few hundred answers may be on their way at once; each waits for the model, not for a connection.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-_EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
-"""OpenAI's names for how much to think, where vLLM has fewer."""
-
-
-class _Chunks(Protocol):
-    def add(self, raw: Any) -> list[dict[str, Any]]: ...
-
-    def end(self) -> list[dict[str, Any]]: ...
 
 
 class OpenAICompatible:
@@ -63,23 +56,14 @@ class OpenAICompatible:
 
     async def _whole(self, path: str, model: ServedModel, request: dict[str, Any]) -> Any:
         async with self._answer(path, model, request | {"stream": False}) as response:
-            return _json(await response.aread())
+            return parsed(await response.aread())
 
     async def _stream(
-        self, path: str, model: ServedModel, request: dict[str, Any], chunks: _Chunks
+        self, path: str, model: ServedModel, request: dict[str, Any], chunks: Chunks
     ) -> AsyncGenerator[dict[str, Any]]:
-        options = {"stream": True, "stream_options": {"include_usage": True}}
-        async with self._answer(path, model, request | options) as response:
-            async for data in _events(response):
-                if data == b"[DONE]":
-                    for chunk in chunks.end():
-                        yield chunk
-                    return
-                if error := error_in(data):
-                    raise UnavailableError(f"The model server failed: {error.get('message')}")
-                for chunk in chunks.add(_json(data)):
-                    yield chunk
-        raise UnavailableError("The model server's answer ended before it was complete.")
+        async with self._answer(path, model, request | STREAMED) as response:
+            async for chunk in shaped(response.aiter_bytes(), chunks):
+                yield chunk
 
     @asynccontextmanager
     async def _answer(
@@ -94,7 +78,8 @@ class OpenAICompatible:
                 response = await self._post(path, request)
             try:
                 if not response.is_success:
-                    raise meaning(response, await response.aread())
+                    wait = response.headers.get("retry-after", "")
+                    raise meaning(response.status_code, await response.aread(), path, retry_after=wait)
                 yield response
             finally:
                 await response.aclose()
@@ -131,34 +116,5 @@ class OpenAICompatible:
 
 
 def _dialect(model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAI takes and others do not, in words that all understand."""
-    spoken = request | {"model": model.id if model.adapter_key else model.base_model}
-    if request.get("top_p") == 0:
-        spoken["top_p"] = 1e-9  # vLLM refuses 0; either leaves the likeliest token alone
-    if effort := request.get("reasoning_effort"):
-        spoken["reasoning_effort"] = _EFFORTS.get(effort, effort)
-    # Templates that do not know OpenAI's newer name for the system drop such a message without a word.
-    if "messages" in request and not model.base_model.startswith("openai."):
-        spoken["messages"] = [
-            message | {"role": "system"} if message["role"] == "developer" else message
-            for message in request["messages"]
-        ]
-    return spoken
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The `data:` of each server-sent event. (`aiter_lines` also ends lines at U+2028, which JSON may
-    contain.)"""
-    rest = b""
-    async for piece in response.aiter_bytes():
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line.removeprefix(b"data:").strip()
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UnavailableError("The model server's answer is not valid JSON.") from error
+    name = model.id if model.adapter_key else model.base_model
+    return dialect.spoken(model, request) | {"model": name}

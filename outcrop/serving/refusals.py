@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import httpx
 import orjson
 
 from outcrop.errors import APIError, UnavailableError
@@ -16,19 +15,18 @@ _LONGEST_WAIT_SECONDS = 60
 """The SDK obeys a `retry-after` up to two minutes, and gives up at once above."""
 
 
-def meaning(response: httpx.Response, body: bytes) -> APIError:
-    """The server's own words about a bad request, ours about anything else."""
-    error, status = error_in(body), response.status_code
+def meaning(status: int, body: bytes, path: str, *, retry_after: str = "") -> APIError:
+    """The server's own words about a bad request to `path`, ours about anything else."""
+    error = error_in(body)
     if status not in (400, 413, 422):
-        wait = response.headers.get("retry-after", "")
-        seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 2
+        seconds = int(retry_after) if re.fullmatch(r"[0-9]{1,5}", retry_after) else 2
         return UnavailableError(
             f"The model server answered {status}: {error.get('message')}",
             retry_after_seconds=min(max(seconds, 1), _LONGEST_WAIT_SECONDS),
         )
     message = str(error.get("message") or "The model server refused the request.")
     if _OVERFLOW.search(message):  # some say so with a number as the code
-        asked = "messages" if response.url.path.endswith("/chat/completions") else "prompt"
+        asked = "messages" if path == "chat/completions" else "prompt"
         return APIError(message, param=asked, code="context_length_exceeded")
     param, code = error.get("param"), error.get("code")
     return APIError(

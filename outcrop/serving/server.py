@@ -6,9 +6,15 @@ from functools import cache
 from typing import Any, Protocol
 
 from outcrop.errors import UnavailableError
+from outcrop.serving.bedrock_import import BedrockImport
+from outcrop.serving.clock import Clock
 from outcrop.serving.openai_compatible import OpenAICompatible
+from outcrop.serving.sagemaker import SageMaker
 from outcrop.settings import settings
 from outcrop.types.model import ServedModel
+
+CLOCK = Clock()
+"""By which models are waited for."""
 
 
 class ModelServer(Protocol):
@@ -37,6 +43,8 @@ class ModelServer(Protocol):
         """As `stream`, of `text_completion` objects."""
         ...
 
+    async def close(self) -> None: ...
+
 
 @cache
 def model_server() -> ModelServer:
@@ -54,7 +62,11 @@ async def own_model_server() -> AsyncIterator[ModelServer]:
         await server.close()
 
 
-def _connected() -> OpenAICompatible:
+def _connected() -> ModelServer:
+    if settings().serving == "sagemaker":
+        return SageMaker(settings(), CLOCK)
+    if settings().serving == "bedrock_import":
+        return BedrockImport(CLOCK)
     if not settings().serving_url:
         raise UnavailableError(
             "No model server is configured. Set `serving_url` in cdk.json to the base URL of an "

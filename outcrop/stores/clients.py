@@ -44,3 +44,17 @@ def s3_links() -> "S3Client":
 def client(name: str) -> Any:
     """The client of any other service; `Any`, since its type depends on `name`."""
     return boto3.client(name, config=_CONFIG)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@cache
+def model_client(name: str) -> Any:
+    """The client of a service that runs models: they take their time, and it is theirs alone to answer. One
+    more try is for connections that have died unnoticed; each try may cost an answer's work."""
+    config = _CONFIG.merge(Config(read_timeout=120, max_pool_connections=128, retries={"total_max_attempts": 2}))
+    return boto3.client(name, config=config)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def forget() -> None:
+    """Make clients anew at their next use: the process now acts with another account, Region or table."""
+    for made in (dynamodb_table, s3, s3_links, client, model_client):
+        made.cache_clear()

@@ -46,6 +46,11 @@ class ModelStore:
         """Deleting what is not there is success."""
         dynamodb_table().delete_item(Key={"pk": self._pk, "sk": model_id})
 
+    def every(self) -> list[TunedModel]:
+        """The project's own, its checkpoints too."""
+        found = [row.root for row in rows.every(self._pk, _Row)]
+        return [model for model in found if isinstance(model, TunedModel)]
+
     def list(self) -> list[TunedModel | SharedModel]:
         """The project's tuned models, and all that is shared with it, newest first. Its own checkpoints are
         listed with their job.

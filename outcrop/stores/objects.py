@@ -28,6 +28,12 @@ class ObjectInfo:
     modified_at: int
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    key: str
+    modified_at: int
+
+
 class ObjectStore:
     def __init__(self, bucket: str = "") -> None:
         """The deployment's bucket, unless another is named."""
@@ -127,6 +133,18 @@ class ObjectStore:
         """The keys that start with `prefix`, sorted."""
         pages = s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         return [one.get("Key", "") for page in pages for one in page.get("Contents", [])]
+
+    def details(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys start with `prefix`, in the order of these."""
+        pages = s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        for page in pages:
+            for one in page.get("Contents", []):
+                yield StoredObject(one.get("Key", ""), int(one["LastModified"].timestamp()))  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    def expires(self, key: str) -> bool:
+        """Whether S3 will remove it by itself."""
+        tags = s3().get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
+        return any(tag["Key"] == s3_keys.EXPIRY_TAG for tag in tags)
 
     def _open(self, key: str, etag: str | None, **wanted: Any) -> Any:
         """The body of an object. Raises: FileNotFoundError, PermissionError, ObjectChangedError."""

@@ -22,7 +22,17 @@ Other = TypeVar("Other", bound=BaseModel)
 _NAMED = re.compile(r"#(\w+)")
 
 # DynamoDB has no floats, so whatever may hold one is JSON text.
-_JSON_ATTRIBUTES = {"data", "error", "hyperparameters", "metadata", "method", "metrics", "result_files"}
+_JSON_ATTRIBUTES = {
+    "billed",
+    "budget_usd",
+    "data",
+    "error",
+    "hyperparameters",
+    "metadata",
+    "method",
+    "metrics",
+    "result_files",
+}
 
 
 def encode(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class TunedModel(BaseModel):
     base_model: str
     adapter_key: str
     """S3 prefix of the adapter (adapter_config.json, adapter_model.safetensors), ending in `/`."""
+    merged_key: str | None = None
+    """S3 prefix of the model in one piece, ending in `/`, where the deployment's serving wants it so."""
     job_id: str
     kind: Literal["model", "checkpoint"]
 
@@ -49,3 +51,10 @@ class ServedModel(BaseModel):
     id: str
     base_model: str
     adapter_key: str | None = None
+    merged_key: str | None = None
+    job_id: str | None = None
+    """Of the job that trained it."""
+
+
+def as_served(model: TunedModel) -> ServedModel:
+    return ServedModel(**model.model_dump(include={*ServedModel.model_fields}))

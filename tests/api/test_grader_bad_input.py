@@ -255,7 +255,7 @@ def test_a_function_in_the_wrong_region_or_account(client: OpenAI, endpoint: Lam
     denied = refusal(created, client, {"type": "custom_code", "lambda_arn": arn}, a_file().id)
 
     assert "does not exist; are its name, Region and account right?" in absent.message
-    assert "may not be called. Are its account and Region this deployment's?" in denied.message
+    assert "may not be called. It needs the tag outcrop:grader = true" in denied.message
     assert (absent.code, denied.code) == ("grader_not_found", "grader_access_denied")
 
 

@@ -20,6 +20,10 @@ class Assembly:
 
     def completion(self) -> dict[str, Any]:
         choices = [self._choices[index] for index in sorted(self._choices)]
+        for choice in choices:
+            message = choice["message"]
+            if message["content"] is None and not message.keys() & {"tool_calls", "function_call"}:
+                message["content"] = ""  # the model said nothing, which is not the same as calling a tool
         return self._rest | {"object": "chat.completion", "choices": choices}
 
     def _add(self, piece: dict[str, Any]) -> None:
