@@ -10,13 +10,21 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
+from moto.core.base_backend import BackendDict
+from moto.core.models import MockAWS, botocore_stubber, responses_mock
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+from moto.stepfunctions.responses import get_backend as stepfunctions_backend
 from openai import OpenAI
 
+from local import attribute_values
+from local.emulated_account import ACCOUNT, REGION
 from outcrop import ids, settings
 from outcrop.stores import clients
 from outcrop.stores.keys import KeyStore
 from tests.in_process import in_process_http_client
+
+attribute_values.write_as_they_are()
 
 TABLE = "outcrop-table"
 BUCKET = "outcrop-bucket"
@@ -37,18 +45,15 @@ def emulated_account() -> Iterator[Account]:
     """An empty account, and the environment that a deployed function has."""
     account = Account(_session(), _stopped)
     _stopped.clear()
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    with pytest.MonkeyPatch.context() as patch, _Moto():
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("OUTCROP_TABLE", TABLE)
         patch.setenv("OUTCROP_BUCKET", BUCKET)
         patch.setenv("OUTCROP_BASE_MODELS", "smollm2-135m-instruct,tiny-caps")
         patch.setattr(boto3, "DEFAULT_SESSION", account.session)
         patch.setattr(ids, "_last", 0)  # a test that travelled in time left it in the future
-        settings.settings.cache_clear()
         _create_table()
-        clients.s3().create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
-        )
+        s3_backends[ACCOUNT]["aws"].create_bucket(BUCKET, REGION)
         patch.setenv("OUTCROP_STATE_MACHINE_ARN", _create_state_machine("training"))
         patch.setenv("OUTCROP_FILE_WORKFLOW_ARN", _create_state_machine("files"))
         patch.setenv("OUTCROP_RESPONSE_WORKFLOW_ARN", _create_state_machine("responses"))
@@ -68,28 +73,54 @@ def sdk(project: str) -> OpenAI:
     )
 
 
+class _Moto(MockAWS):
+    """`mock_aws()`, which tells `responses` of its thousand URLs once and not for each account: that took
+    most of a short test's time. Every account's backends are new ones, as `mock_aws()` has them.
+    """
+
+    def reset(self) -> None:
+        BackendDict.reset()
+
+    def _enable_patching(self, reset: bool = True) -> None:
+        if responses_mock.registered():
+            self.reset()
+            botocore_stubber.enabled = True
+            responses_mock.start()
+        else:
+            super()._enable_patching(reset)
+
+
+# The account is made by moto's own functions: its API takes ten times as long, for every test.
+
+
 def _create_table() -> None:
     """As `stacks/storage.py` makes it."""
-    clients.dynamodb_table().meta.client.create_table(
-        TableName=TABLE,
-        KeySchema=[
+    dynamodb_backends[ACCOUNT][REGION].create_table(
+        TABLE,
+        schema=[
             {"AttributeName": "pk", "KeyType": "HASH"},
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
-        AttributeDefinitions=[
+        attr=[
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
         ],
-        BillingMode="PAY_PER_REQUEST",
+        billing_mode="PAY_PER_REQUEST",
+        throughput=None,
+        indexes=None,
+        global_indexes=None,
+        streams=None,
+        sse_specification=None,
+        tags=[],
+        deletion_protection_enabled=False,
+        warm_throughput=None,
     )
 
 
 def _create_state_machine(name: str) -> str:
-    return clients.client("stepfunctions").create_state_machine(
-        name=name,
-        definition='{"StartAt": "Nothing", "States": {"Nothing": {"Type": "Succeed"}}}',
-        roleArn="arn:aws:iam::123456789012:role/workflow",
-    )["stateMachineArn"]
+    definition = '{"StartAt": "Nothing", "States": {"Nothing": {"Type": "Succeed"}}}'
+    role = "arn:aws:iam::123456789012:role/workflow"
+    return stepfunctions_backend(ACCOUNT, REGION).create_state_machine(name, definition, role).arn
 
 
 @cache
