@@ -29,7 +29,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_factory
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local import attribute_values
+from local import attribute_values, stepfunctions_memory
 from local.request_limits import violations
 from local.stepfunctions_sagemaker import StateTaskServiceSageMaker
 from local.training_faults import QuotaExceeded
@@ -53,6 +53,7 @@ def install(*, invoke: Invoke, training_jobs: TrainingJobs) -> None:
     """Apply every patch. A second call replaces what functions and training jobs run on."""
     lock_dynamodb()
     attribute_values.write_as_they_are()
+    stepfunctions_memory.remember()
     start_each_execution_once()
     execute_state_machines_of_cloudformation()
     name_resources_by_stack_and_logical_id()
