@@ -30,6 +30,7 @@ TABLE = "outcrop-table"
 BUCKET = "outcrop-bucket"
 
 _stopped: list[str] = []
+_stops_are_emulated: list[bool] = []
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,17 @@ def _session() -> boto3.Session:
     return session
 
 
+@contextmanager
+def emulated_stops() -> Iterator[None]:
+    """The emulator answers StopTrainingJob meanwhile, since it runs training jobs."""
+    _stops_are_emulated.append(True)
+    yield
+    _stops_are_emulated.pop()
+
+
 def _stop_training_job(params: dict[str, Any], **_: Any) -> Any:
+    if _stops_are_emulated:
+        return None
     _stopped.append(json.loads(params["body"])["TrainingJobName"])
     error = {"Code": "ValidationException", "Message": "Requested resource not found."}
     return SimpleNamespace(status_code=400), {"Error": error}

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import boto3
@@ -21,7 +20,7 @@ from outcrop.operations import training
 from outcrop.settings import settings
 from outcrop.stores.jobs import JobStore
 from outcrop.types.fine_tuning_job import FineTuningJob
-from tests.account import Account, make_clients_anew
+from tests.account import Account, emulated_stops
 from tests.in_process import a_context
 from tests.workflow.training import ScriptedTrainingJobs
 
@@ -115,9 +114,6 @@ def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyP
     for service, options in moto_patches.CONFIG.items():
         monkeypatch.setitem(default_user_config, service, options)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.05)
-    # A session of our own: the account's answers StopTrainingJob in place of an emulator that runs none.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
-    make_clients_anew()
     workflow = Workflow()
     moto_patches.install(
         invoke=workflow.invoke,
@@ -133,14 +129,8 @@ def workflow(aws: Account, template: dict[str, Any], monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OUTCROP_STATE_MACHINE_ARN", "is made by `redefine`, and forgotten after the test")
     workflow.redefine(_cut_short)
     monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:test")
-    yield workflow
-    make_clients_anew()
-
-
-@cache
-def _session() -> boto3.Session:
-    """One for all tests: it reads the service models once."""
-    return boto3.Session()
+    with emulated_stops():
+        yield workflow
 
 
 def _create_functions(names: Iterable[str]) -> dict[str, str]:
