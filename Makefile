@@ -4,6 +4,8 @@
 
 RUN := .venv/bin
 export PATH := $(CURDIR)/$(RUN):$(CURDIR)/.tools/bin:$(PATH)
+# Where Python may not keep what it compiled, each of the hundred processes of a test run compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
