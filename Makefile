@@ -1,6 +1,6 @@
 # The commands a person types. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fmt lint types imports synth check local bootstrap deploy docs fuzz bench
+.PHONY: help setup demo test test-all fmt lint types imports synth scan check local bootstrap deploy docs fuzz bench
 
 RUN := .venv/bin
 export PATH := $(CURDIR)/$(RUN):$(CURDIR)/.tools/bin:$(PATH)
@@ -39,6 +39,9 @@ imports: setup
 
 synth: setup  ## the CloudFormation templates, into cdk.out
 	@CDK_OUTDIR=cdk.out $(RUN)/python app.py
+
+scan: setup  ## checkov and cloudsplaining over the templates (a test runs cdk-nag and cfn-lint)
+	@sh scripts/scan.sh
 
 check: lint types imports test synth  ## what CI runs
 

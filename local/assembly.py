@@ -78,7 +78,10 @@ def templates(assembly: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _fingerprint(context: str) -> str:
     """Of everything that the templates are made from; the functions' sources are only copied."""
     digest = hashlib.sha256(context.encode())
-    sources = [REPOSITORY / name for name in ("app.py", "cdk.json", "outcrop/base_models.py", "outcrop/version.py", "uv.lock")]
+    sources = [
+        REPOSITORY / name
+        for name in ("app.py", "cdk.json", "outcrop/base_models.py", "outcrop/version.py", "uv.lock")
+    ]
     for path in sorted([*sources, *(REPOSITORY / "stacks").rglob("*.py")]):
         digest.update(path.relative_to(REPOSITORY).as_posix().encode())
         digest.update(path.read_bytes())

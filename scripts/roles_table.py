@@ -88,6 +88,8 @@ def shown(value: Any) -> str:
             return f"{found['stack']}.{found['id']}" if found else name
         case {"Fn::Join": [separator, parts]}:
             return separator.join(shown(part) for part in parts)
+        case {"Fn::Sub": text}:
+            return text.replace("${AWS::", "{")
         case {"Fn::Select": [_, {"Fn::Split": [_, whole]}]}:
             return shown(whole)
     return str(value)
@@ -110,17 +112,24 @@ def _rows(one: Statement) -> Iterator[str]:
         for operator, tests in one.condition.items()
         for key, text_or_list in tests.items()
     )
+    if one.effect == "Deny":
+        never, on = (", ".join(f"`{name}`" for name in names) for names in (one.actions, _names(one)))
+        yield f"| **never** {never} | {on} | {conditions} |"
+        return
     for action in one.actions:
         for resource in one.resources:
-            name = shown(resource)
-            why = one.reasons.get(name, "")
-            denied = "**denied** " if one.effect == "Deny" else ""
-            yield f"| {denied}`{action}` | `{_short(name)}` | {'. '.join(filter(None, (conditions, why)))} |"
+            why = ". ".join(filter(None, (conditions, one.reasons.get(shown(resource), ""))))
+            yield f"| `{action}` | `{_short(shown(resource))}` | {why} |"
+
+
+def _names(one: Statement) -> list[str]:
+    return [_short(shown(resource)) for resource in one.resources]
 
 
 def _short(name: str) -> str:
-    """Without what every ARN of the deployment's own account and Region begins with."""
-    return re.sub(r"^arn:\{Partition\}:(\w+):\{Region\}:\{AccountId\}:", r"\1: ", name)
+    """Without what every ARN of the deployment's own account and Region begins with, and an asset's hash."""
+    asset = re.sub(r"[0-9a-f]{64}", "{hash}", name)
+    return re.sub(r"^arn:\{Partition\}:(\w+):\{Region\}:\{AccountId\}:", r"\1: ", asset)
 
 
 def _listed(value: Any) -> list[Any]:

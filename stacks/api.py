@@ -25,7 +25,7 @@ from stacks.import_permissions import allow_deleting_imported
 from stacks.judges import allow_judges
 from stacks.permissions import acknowledge, allow
 from stacks.s3_sources import allow_s3_sources
-from stacks.serving_permissions import allow_adapters
+from stacks.serving_permissions import allow_components
 from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
 from stacks.training_settings import machine_environment
@@ -47,8 +47,12 @@ _FINDINGS = {
     "AwsSolutions-APIG6": "execution logs hold bodies and keys; the access log has a line for every request",
     "AwsSolutions-COG4": "callers have API keys, which the authorizer checks for every method",
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
-    "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS's own policy for API Gateway's logs, which the Region shares",
-    "Serverless-APIGWXrayEnabled": "the ids of requests are in the access log, the functions' and the replies",
+    "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS's own policy for the logs of API Gateway in this Region",
+    "Serverless-APIGWXrayEnabled": "the ids of requests are in the access log, the functions' and replies",
+}
+_STAGE_FINDINGS = {
+    "CKV_AWS_73": "the ids of requests are in the access log, the functions' and the replies",
+    "CKV_AWS_120": "every answer is one caller's own, and has to be new",
 }
 
 
@@ -112,7 +116,8 @@ class ApiStack(cdk.Stack):
             stage_name="openai",
             **self._stage_options(deployment),
         )
-        acknowledge(openai_stage, _FINDINGS)
+        acknowledge(openai_stage, _FINDINGS | _STAGE_FINDINGS)
+        acknowledge(api.deployment_stage, _STAGE_FINDINGS)
         openai_stage.node.add_dependency(api.deployment_stage)  # which waits for the right to write logs
         if deployment.waf:
             Firewall(self, "Firewall", stages=[api.deployment_stage, openai_stage])
@@ -187,7 +192,7 @@ class ApiStack(cdk.Stack):
         allow_graders(function, deployment, "lambda:GetFunctionConfiguration", "lambda:InvokeFunction")
         allow_judges(function, deployment)
         if deployment.serving == "sagemaker":  # a model that is deleted leaves its endpoint
-            allow_adapters(function, "Delete")
+            allow_components(function, "Delete")
         if deployment.serving == "bedrock_import":
             allow_deleting_imported(function)
         return function

@@ -1,4 +1,4 @@
-"""Who may tell the account's default EventBridge bus how a job has ended: nobody may say anything else there."""
+"""Who may tell the default EventBridge bus how a job has ended: nobody may say anything else there."""
 
 import aws_cdk as cdk
 

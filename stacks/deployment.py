@@ -70,8 +70,8 @@ class Deployment:
     warm_pool_seconds: int = 0
     """SageMaker keeps the machine for the next job for that long, and bills it; not with `spot`."""
     training_vpc: TrainingVpc | None = None
-    """`{"vpc_id", "subnet_ids", "security_group_ids"}`: training jobs run in these subnets, from which they must
-    reach S3, DynamoDB, Lambda, CloudWatch Logs and what their graders call."""
+    """`{"vpc_id", "subnet_ids", "security_group_ids"}`: training jobs run in these subnets, from which they
+    must reach S3, DynamoDB, Lambda, CloudWatch Logs and what their graders call."""
     judges: Judges = field(default_factory=dict)
     """Models that graders may ask, by the name that graders have for them: see `outcrop/types/judge.py`."""
     graders: Mapping[str, GraderSetting] = field(default_factory=dict)

@@ -36,9 +36,7 @@ class FilesStack(cdk.Stack):
             "s3:AbortMultipartUpload",
             under=["projects/*/files/*"],
         )
-        storage.allow_objects(
-            process_file, "s3:GetObject", "s3:DeleteObject", under=["projects/*/uploads/*"]
-        )
+        storage.allow_objects(process_file, "s3:GetObject", "s3:DeleteObject", under=["projects/*/uploads/*"])
         allow_s3_sources(process_file, deployment)
         self.state_machine = SingleStepWorkflow(self, "File", step=process_file).state_machine
         cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)

@@ -19,6 +19,7 @@ from stacks.api import ApiStack
 from stacks.constructs.python_function import PythonFunction
 from stacks.dashboard import add_dashboard
 from stacks.deployment import Deployment
+from stacks.permissions import acknowledge
 from stacks.storage import StorageStack
 from stacks.watched import Watched
 
@@ -52,11 +53,14 @@ class MonitoringStack(cdk.Stack):
         """Not encrypted by AWS's own key, which CloudWatch may not use; it carries names of alarms, ids and
         statuses."""
         topic = sns.Topic(self, "Notices", enforce_ssl=True, display_name="Outcrop")
+        acknowledge(
+            topic, {"Serverless-SNSRedrivePolicy": "an e-mail that cannot be delivered has no other way"}
+        )
         topic.add_subscription(subscriptions.EmailSubscription(email))  # pyright: ignore[reportArgumentType]
         job = {
             name: events.EventField.from_path(f"$.detail.{name}") for name in ("job_id", "project", "status")
         }
-        events.Rule(
+        rule = events.Rule(
             self,
             "JobEnded",
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE]),
@@ -68,6 +72,9 @@ class MonitoringStack(cdk.Stack):
                     ),
                 )
             ],
+        )
+        acknowledge(
+            rule, {"Serverless-EventBusDLQ": "the message is a courtesy: the job itself says how it ended"}
         )
         return topic
 

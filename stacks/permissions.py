@@ -61,9 +61,16 @@ def explain(grantee: Grantee, wildcards: Sequence[str], because: str) -> None:
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Answer findings of cdk-nag about a construct and what is in it: the reason, by the finding."""
+    """Answer findings about a construct: the reason, by the finding. Checkov's, whose names begin with `CKV`,
+    are about its resource; cdk-nag's about all that is in it."""
     for finding, because in reasons.items():
-        cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=because))
+        if not finding.startswith("CKV"):
+            cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=because))
+    skipped = [{"id": id, "comment": because} for id, because in reasons.items() if id.startswith("CKV")]
+    resource = construct if isinstance(construct, cdk.CfnResource) else construct.node.default_child
+    if skipped and isinstance(resource, cdk.CfnResource):
+        before = (resource.get_metadata("checkov") or {}).get("skip", [])
+        resource.add_metadata("checkov", {"skip": [*before, *skipped]})
 
 
 def _shown(scope: IConstruct, text: str) -> str:

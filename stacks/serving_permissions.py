@@ -75,17 +75,12 @@ def allow_hosting(function: PythonFunction, endpoints: EndpointRole) -> None:
     """Let a function make endpoints, wake them, and take them away, as `outcrop.serving.sagemaker` does."""
     stack = cdk.Stack.of(function)
     endpoint, config, model = (_ours(stack, kind) for kind in ("endpoint", "endpoint-config", "model"))
-    allow(function, "sagemaker:CreateModel", "sagemaker:DeleteModel", on=[model], because=_OURS)
-    allow(
-        function,
-        "sagemaker:CreateEndpointConfig",
-        "sagemaker:DeleteEndpointConfig",
-        on=[config, model],
-        because=_OURS,
-    )
+    for kind, on in (("Model", model), ("EndpointConfig", config)):
+        allow(function, f"sagemaker:Create{kind}", f"sagemaker:Delete{kind}", on=[on], because=_OURS)
     allow(function, "sagemaker:CreateEndpoint", on=[endpoint, config], because=_OURS)
     allow(function, "sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint", on=[endpoint], because=_OURS)
-    _allow_components(function, "Create", "Delete", "Describe")
+    allow_components(function, "Create", "Delete", "Describe")
+    allow(function, "sagemaker:CreateInferenceComponent", on=[model], because=_OURS)  # of a base model
     component = _ours(stack, "inference-component")
     allow(function, "sagemaker:UpdateInferenceComponentRuntimeConfig", on=[component], because=_OURS)
     allow(function, "sagemaker:ListInferenceComponents", on=["*"], because="a list has no resource to name")
@@ -107,18 +102,14 @@ def allow_asking(function: PythonFunction) -> None:
     )
 
 
-def allow_adapters(function: PythonFunction, *calls: str) -> None:
-    """Let a function put adapters on endpoints (`Create`, `Delete`, `Describe`), or take them off
-    (`Delete`)."""
-    _allow_components(function, *calls)
-
-
-def _allow_components(function: PythonFunction, *calls: str) -> None:
-    stack = cdk.Stack.of(function)
-    on = [_ours(stack, "inference-component")]
-    if "Create" in calls:
-        on += [_ours(stack, "endpoint"), _ours(stack, "model")]
-    allow(function, *(f"sagemaker:{call}InferenceComponent" for call in calls), on=on, because=_OURS)
+def allow_components(function: PythonFunction, *calls: str) -> None:
+    """Let a function do this with components, adapters among them: `Create`, `Delete`, `Describe`."""
+    component, endpoint = (
+        _ours(cdk.Stack.of(function), kind) for kind in ("inference-component", "endpoint")
+    )
+    for call in calls:
+        on = [component, endpoint] if call == "Create" else [component]
+        allow(function, f"sagemaker:{call}InferenceComponent", on=on, because=_OURS)
 
 
 def _allow_scaling(function: PythonFunction, component: str) -> None:

@@ -69,8 +69,13 @@ class StorageStack(cdk.Stack):
         )
         acknowledge(
             self.bucket,
-            {"AwsSolutions-S1": "who read what is in CloudTrail's data events, for those who record them"},
+            {
+                "AwsSolutions-S1": "who read what is in CloudTrail's data events, for those who record them",
+                "CKV_AWS_18": "who read what is in CloudTrail's data events, for those who record them",
+                "CKV_AWS_21": "every object is written once, and what a user deletes has to be gone",
+            },
         )
+        acknowledge(self.table, {"CKV_AWS_119": "AWS's key encrypts it; the setting kms_key, one's own"})
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
         cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket_name)
 

@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
 from stacks.deployment import Deployment
+from stacks.permissions import acknowledge
 
 
 def apply(app: cdk.App, deployment: Deployment) -> None:
@@ -19,3 +20,7 @@ def apply(app: cdk.App, deployment: Deployment) -> None:
     for construct in app.node.find_all():
         if isinstance(construct, logs.CfnLogGroup):
             construct.retention_in_days = deployment.log_retention_days
+            acknowledge(
+                construct,
+                {"CKV_AWS_158": "no row, prompt or key is logged; CloudWatch encrypts with a key of its own"},
+            )

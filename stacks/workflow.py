@@ -16,7 +16,7 @@ from stacks.deployment import Deployment
 from stacks.import_permissions import ImportRole, allow_importing
 from stacks.permissions import allow
 from stacks.s3_sources import allow_s3_sources
-from stacks.serving_permissions import allow_adapters
+from stacks.serving_permissions import allow_components
 from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
 from stacks.training_settings import longest_training, machine_environment
@@ -79,7 +79,7 @@ class WorkflowStack(cdk.Stack):
         for name, value in serving_environment(deployment).items():
             register_model.add_environment(name, value)
         if deployment.serving == "sagemaker":  # a model that was just made is loaded already
-            allow_adapters(register_model, "Create", "Delete", "Describe")
+            allow_components(register_model, "Create", "Delete", "Describe")
         if deployment.serving == "bedrock_import":  # whose weights the trainer merges
             prepare_training.add_environment("OUTCROP_SERVING", deployment.serving)
             allow_importing(register_model, ImportRole(self, "Import", storage=storage))
@@ -115,7 +115,7 @@ class WorkflowStack(cdk.Stack):
         )
 
     def _step(self, id: str, module: str, **props: Any) -> PythonFunction:
-        """A step: every one reads and changes the job's row, appends events, and may find the job at its end."""
+        """A step: every one reads and changes the job's row, appends events, may find the job ended."""
         step = PythonFunction(
             self,
             id,

@@ -14,7 +14,6 @@ def deployment() -> Templates:
     return templates()
 
 
-@pytest.mark.slow
 def test_the_pages_are_current(deployment: Templates) -> None:
     readme = cost_page.README.read_text()
 
@@ -22,14 +21,12 @@ def test_the_pages_are_current(deployment: Templates) -> None:
     assert readme == cost_page.readme(readme, deployment), "run `python -m scripts.cost_page`"
 
 
-@pytest.mark.slow
 def test_the_diagram_is_current(deployment: Templates) -> None:
     readme = diagram.PAGE.read_text()
 
     assert readme == diagram.page(readme, deployment), "run `python -m scripts.diagram`"
 
 
-@pytest.mark.slow
 def test_a_deployment_that_nobody_uses_costs_under_a_dollar_a_month(deployment: Templates) -> None:
     lines = idle_cost.idle(deployment)
 

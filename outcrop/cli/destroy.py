@@ -10,8 +10,6 @@ from rich.console import Console
 
 from outcrop.cli import deployment
 from outcrop.cli.deployment import Profile, Region, refusal
-from outcrop.operations.destroy import whole
-from outcrop.operations.destroy.kind import Watch
 from outcrop.stores import deployed
 from outcrop.stores.refusals import DeploymentError, in_words
 
@@ -31,6 +29,9 @@ def run(
     Shows first what goes and what stays. Cut short, it can be run again. Exit status: 0 if all is gone, 1 if
     it was not confirmed, 2 if something cannot go.
     """
+    from outcrop.operations.destroy import whole
+    from outcrop.operations.destroy.kind import Watch
+
     deployment.sign_in(profile, region, None)
     console = Console(highlight=False, soft_wrap=True)
     try:

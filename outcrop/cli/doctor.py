@@ -2,14 +2,15 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from outcrop.cli.deployment import Profile, Region, State, sign_in
-from outcrop.operations.doctor import checks
-from outcrop.operations.doctor.patient import Finding
+from outcrop.cli.deployment import Profile, Region, sign_in
+
+if TYPE_CHECKING:
+    from outcrop.operations.doctor.patient import Finding
 
 
 def run(
@@ -20,13 +21,14 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     profile: Profile = None,
     region: Region = None,
-    state: State = None,
 ) -> None:
     """Look for what is wrong with the deployment, and say what helps. Changes nothing.
 
     Exit status: 0 if nothing is wrong, 1 if something is.
     """
-    sign_in(profile, region, state)
+    from outcrop.operations.doctor import checks
+
+    sign_in(profile, region, None)
     console = Console(highlight=False, soft_wrap=True)
     made: list[str] = []
     if as_json:
@@ -46,7 +48,7 @@ def run(
     raise typer.Exit(1 if found else 0)
 
 
-def _show(console: Console, finding: Finding) -> None:
+def _show(console: Console, finding: "Finding") -> None:
     console.print(f"{finding.check}: ", style="bold red", end="")
     console.print(finding.says, markup=False)
     console.print(f"    {finding.fix}", style="cyan", markup=False)

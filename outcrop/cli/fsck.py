@@ -1,17 +1,18 @@
 """`outcrop fsck`: whether rows, objects, executions and training jobs agree; repairs what is safe."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from outcrop.cli import deployment
 from outcrop.cli.deployment import Profile, Region, State, refusal
-from outcrop.operations.reconcile import whole
-from outcrop.operations.reconcile.finding import Finding
-from outcrop.operations.reconcile.whole import Repaired
 from outcrop.stores.refusals import DeploymentError, in_words
+
+if TYPE_CHECKING:
+    from outcrop.operations.reconcile.finding import Finding
+    from outcrop.operations.reconcile.whole import Repaired
 
 
 def run(
@@ -28,6 +29,8 @@ def run(
 
     Exit status: 0 if all agree, or do now; 1 if something does not; 2 if there is no deployment to look at.
     """
+    from outcrop.operations.reconcile import whole
+
     deployment.enter(profile, region, state)
     try:
         with in_words():
@@ -48,7 +51,7 @@ def run(
     raise typer.Exit(1 if lasting else 0)
 
 
-def _plain(finding: Finding, done: Repaired | None) -> dict[str, object]:
+def _plain(finding: "Finding", done: "Repaired | None") -> dict[str, object]:
     return {
         "about": finding.about,
         "says": finding.says,
@@ -58,7 +61,7 @@ def _plain(finding: Finding, done: Repaired | None) -> dict[str, object]:
     }
 
 
-def _show(console: Console, finding: Finding, done: Repaired | None) -> None:
+def _show(console: Console, finding: "Finding", done: "Repaired | None") -> None:
     console.print(finding.about, style="bold", markup=False)
     console.print(f"  {finding.says}", markup=False)
     if done is None and finding.repair:
@@ -69,7 +72,7 @@ def _show(console: Console, finding: Finding, done: Repaired | None) -> None:
         console.print(f"  Repaired: {finding.mends}", style="green", markup=False)
 
 
-def _sum_up(console: Console, found: list[Finding], lasting: int, projects: int) -> None:
+def _sum_up(console: Console, found: "list[Finding]", lasting: int, projects: int) -> None:
     looked = f"{projects} project{'' if projects == 1 else 's'}"
     if not found:
         console.print(f"Everything agrees ({looked}).", style="green")

@@ -142,9 +142,10 @@ def _launch(job: FineTuningJob, attempt: int, launch: Launch) -> Step:
     if machine is None:
         training_end.pause_at_limit(job, limits.reached(job, fitting))
         job = JobStore(job.organization_id).get(job.id)
-    if job.pause_requested and launch.number > 1:
+    if job.pause_requested and (machine is None or launch.number > 1):
         training_end.pause(job)
-    if machine is None or job.pause_requested:
+        return Step(done=True)
+    if machine is None:
         return Step(done=True)
     training_job.write_spec(job, attempt)
     parameters = training_job.parameters(job, attempt, launch.number, machine)

@@ -46,14 +46,14 @@ def classify(project: str, job_id: str, attempt: int, launch: Launch, error: str
     job = JobStore(project).get(job_id)
     description = training_jobs.describe_training_job(training_jobs.name(job_id, attempt, launch.number))
     status = None if description is None else description["TrainingJobStatus"]
+    if description is not None and status not in ("InProgress", "Stopping"):
+        job = limits.note(job, description)
     if job.attempt > attempt or job.status == "paused":
         return Verdict("over", attempt, launch)
     if description is not None and status in ("InProgress", "Stopping"):
         waited = int(now() - description["CreationTime"].timestamp())
         soon = max(_SOONEST_LOOK_SECONDS, min(_LATEST_LOOK_SECONDS, waited // 20))
         return Verdict("wait", attempt, launch, soon)
-    if description is not None:
-        job = limits.note(job, description)
     register = Verdict("register", attempt, launch)
     if status == "Completed" or is_terminal(job.status):
         return register

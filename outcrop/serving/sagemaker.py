@@ -119,19 +119,22 @@ class SageMaker:
     async def _wait(self, wanted: Plan, model: ServedModel, give_up_at: float, refused: str) -> None:
         """Returns when the model may answer. Raises: UnavailableError when it has failed or takes too
         long."""
-        asleep_at = int(self._clock.now())
+        asleep_at, has_waited = int(self._clock.now()), False
         while True:
             sight = await self._threads.run(lambda: self._look(wanted, model, asleep_at))
             if sight.state == "failed":
                 raise UnavailableError(
                     sight.message, should_retry=sight.should_retry, retry_after_seconds=RETRY_AFTER_SECONDS
                 )
+            if sight.state == "ready" and has_waited:
+                return
             if self._clock.now() + LOOK_SECONDS > give_up_at:
                 message = sight.message or f"SageMaker does not answer yet: {refused}"
                 raise UnavailableError(message, retry_after_seconds=RETRY_AFTER_SECONDS)
             await self._clock.sleep(LOOK_SECONDS)
-            if sight.state == "ready":
+            if sight.state == "ready":  # and yet it was not, a moment ago
                 return
+            has_waited = True
 
     def _look(self, wanted: Plan, model: ServedModel, asleep_at: int) -> Sight:
         """What is the case since `asleep_at`, by one's own look or another's."""

@@ -50,7 +50,9 @@ def client(name: str) -> Any:
 def model_client(name: str) -> Any:
     """The client of a service that runs models: they take their time, and it is theirs alone to answer. One
     more try is for connections that have died unnoticed; each try may cost an answer's work."""
-    config = _CONFIG.merge(Config(read_timeout=120, max_pool_connections=128, retries={"total_max_attempts": 2}))
+    config = _CONFIG.merge(
+        Config(read_timeout=120, max_pool_connections=128, retries={"total_max_attempts": 2})
+    )
     return boto3.client(name, config=config)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 

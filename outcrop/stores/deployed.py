@@ -32,7 +32,7 @@ SANDBOXES = ("OutcropSandbox", "OutcropSandboxFull")
 """A deployment has one of them."""
 
 # Environment variable, and the stack and output that say the same.
-_SETTINGS = (
+SETTINGS = (
     ("OUTCROP_TABLE", "OutcropStorage", "TableName"),
     ("OUTCROP_BUCKET", "OutcropStorage", "BucketName"),
     ("OUTCROP_STATE_MACHINE_ARN", "OutcropWorkflow", "StateMachineArn"),
@@ -120,7 +120,7 @@ def find() -> Deployed:
 
 def use(deployed: Deployed) -> None:
     """Make what the stacks say this process's settings."""
-    for variable, stack, output in _SETTINGS:
+    for variable, stack, output in SETTINGS:
         value = deployed.stacks[stack].outputs.get(output) if stack in deployed.stacks else None
         if value:
             os.environ[variable] = value

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+_LONGEST = 300
+"""Of what AWS says that is repeated: a proxy on the way may say it in a page of HTML."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _UNKNOWN = {
     "AuthFailure",
@@ -84,7 +86,7 @@ def _refused(error: ClientError) -> str:
         return f"AWS does not know these credentials ({code}). Sign in again, or name another --profile."
     if code in _DENIED:
         return f"These credentials may not call {error.operation_name}. AWS says: {said}"
-    return f"AWS answered {error.operation_name} with {code}: {said}"
+    return f"AWS answered {error.operation_name} with {code}: {' '.join(said.split())[:_LONGEST]}"
 
 
 def _code(error: ClientError) -> str:

@@ -138,6 +138,7 @@ class ContainerImage(Construct):
             ),
             targets=[targets.LambdaFunction(starter)],  # pyright: ignore[reportArgumentType]
         )
+        acknowledge(self.repository, {"CKV_AWS_136": "an image holds no secret; ECR's own key encrypts it"})
         acknowledge(project, {"AwsSolutions-CB4": "a build leaves nothing but its image, and that in ECR"})
         because = "EventBridge repeats the call for a day; a build that nobody reports ends the deployment"
         acknowledge(is_over, {"Serverless-EventBusDLQ": because})

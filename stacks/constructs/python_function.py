@@ -15,6 +15,10 @@ _FINDINGS = {
     "AwsSolutions-L1": "Python 3.13: what every dependency has arm64 wheels for",
     "Serverless-LambdaLatestVersion": "Python 3.13: what every dependency has arm64 wheels for",
     "Serverless-LambdaDLQ": "its callers wait for the answer and repeat the call; nothing is lost in between",
+    "CKV_AWS_115": "what one function reserves, the account's others cannot use; the API is throttled",
+    "CKV_AWS_116": "its callers wait for the answer and repeat the call; nothing is lost in between",
+    "CKV_AWS_117": "it calls AWS by TLS; from a VPC that takes a NAT or endpoints, which cost money idle",
+    "CKV_AWS_173": "its variables are names and ARNs; secrets are in Secrets Manager",
     "Serverless-LambdaTracing": "X-Ray takes actions on '*'; logs carry the ids of request and job",
 }
 

@@ -1,4 +1,4 @@
-"""`StateMachine`: the one way to make a state machine. It may call the functions it is given, and nothing more."""
+"""`StateMachine`: the one way to make a state machine. It may call the functions it is given, and no more."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.permissions import acknowledge, allow
 
 _FINDINGS = {
-    "AwsSolutions-SF1": "a Standard execution keeps every event for 90 days; to log them takes actions on '*'",
-    "AwsSolutions-SF2": "X-Ray takes actions on '*'; executions are named after jobs, which the logs name, too",
+    "AwsSolutions-SF1": "a Standard execution keeps its events for 90 days; logging takes actions on '*'",
+    "AwsSolutions-SF2": "X-Ray takes actions on '*'; executions are named after jobs, which the logs name",
 }
 _FINDINGS["Serverless-StepFunctionStateMachineXray"] = _FINDINGS["AwsSolutions-SF2"]
 
 
 class StateMachine(sfn.StateMachine):
-    """Standard and JSONPath. What else it may do is to be granted to `own_role`: CDK's tasks add nothing to it,
-    since they would allow every version of a function, too."""
+    """Standard and JSONPath. What else it may do is to be granted to `own_role`: CDK's tasks add nothing to
+    it, since they would allow every version of a function, too."""
 
     def __init__(
         self, scope: Construct, id: str, *, start: sfn.IChainable, calls: Sequence[PythonFunction]
@@ -36,5 +36,5 @@ class StateMachine(sfn.StateMachine):
             state_machine_type=sfn.StateMachineType.STANDARD,
             role=self.own_role.without_policy_updates(),
         )
-        self.node.add_dependency(self.own_role)  # Step Functions looks at the policy when it makes the machine
+        self.node.add_dependency(self.own_role)  # whose policy Step Functions looks at right away
         acknowledge(self, _FINDINGS)

@@ -45,7 +45,7 @@ def test_a_tuned_model_and_its_checkpoints_are_found_by_id(client: OpenAI) -> No
     for model in (tuned, checkpoint):
         assert client.models.retrieve(model.id).id == model.id
         assert models.resolve(model.id, "acme") == ServedModel(
-            id=model.id, base_model="tiny-caps", adapter_key=model.adapter_key
+            id=model.id, base_model="tiny-caps", adapter_key=model.adapter_key, job_id=model.job_id
         )
 
 

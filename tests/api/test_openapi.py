@@ -59,9 +59,12 @@ OPENAI_TYPES: dict[str, type[BaseModel]] = {
 OURS = {
     "FineTuningJob": {
         "attempt",
+        "billed",
+        "budget_usd",
         "interruptions",
         "pause_requested",
         "started_attempt",
+        "training_job",
         "user_provided_suffix",
     },
     "ProjectApiKey": {"scopes"},

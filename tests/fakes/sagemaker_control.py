@@ -3,6 +3,7 @@ documented: states and how long they last, refusals in AWS's words, and what out
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -268,10 +269,16 @@ class ControlPlane:
         return "Updating" if one.changed_at is not None else "InService"
 
 
+@cache
+def _s3() -> Any:
+    """SageMaker's own, not the deployment's."""
+    return boto3.Session(region_name="us-west-2").client("s3")
+
+
 def _unreadable(artifact: str) -> str:
     bucket, _, key = artifact.removeprefix("s3://").partition("/")
     try:
-        boto3.client("s3", region_name="us-west-2").head_object(Bucket=bucket, Key=key)
+        _s3().head_object(Bucket=bucket, Key=key)
     except ClientError:
         return f"Failed to download {artifact}: it does not exist."
     return "" if key.endswith(".tar.gz") else f"{artifact} is not a gzip compressed tar archive."

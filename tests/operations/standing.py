@@ -55,7 +55,9 @@ class Standing:
             "object": {f"files/{number}": None for number in range(3)},
             "upload": {"files/unfinished": None},
             "table": {TABLE: None, "of-others": None},
-            "group": {"OutcropApi-ApiLogs-1": None, "/aws/sagemaker/Endpoints/outcrop-tiny": None},
+            "group": dict.fromkeys(
+                ["OutcropApi-ApiLogs-1", "/aws/sagemaker/Endpoints/outcrop-tiny", "OutcroppingOfOthers"]
+            ),
             "stream": {"ftjob-1-1/algo-1": None},
         }
         self.protected: set[str] = set()

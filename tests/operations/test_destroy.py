@@ -21,6 +21,7 @@ OF_OTHERS = {
     "endpoint": ["of-others-outcrop-like"],
     "imported": ["somebody-elses"],
     "table": ["of-others"],
+    "group": ["OutcroppingOfOthers"],
 }
 
 

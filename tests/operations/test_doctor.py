@@ -642,6 +642,15 @@ AILMENTS = {
         "the key of the judge gpt-5.* is being deleted",
         "restore-secret",
     ),
+    "a judge's key may not be read": Ailment(
+        all_of(
+            a_setting("OUTCROP_JUDGES", json.dumps(OPENAI_JUDGE)),
+            a_change("iam.SimulatePrincipalPolicy", lambda given: given.update(EvaluationResults=[DENIED])),
+        ),
+        "judges",
+        "role of training jobs may not read the secret .*, the key of the judge gpt-5",
+        "setting judges",
+    ),
     "the API does not answer": Ailment(
         an_output("OutcropApi", "BaseUrl", "http://127.0.0.1:9/v1"), "api", "does not answer", "DNS record"
     ),

@@ -109,3 +109,11 @@ def ask(client: OpenAI, model: str = BASE) -> str | None:
 def adapter(job_id: str = "ftjob-1", step: int = 5) -> str:
     """The component of that adapter."""
     return f"outcrop-{job_id}-step-{step:06d}"
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Deploy with other settings."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
+    server.model_server.cache_clear()

@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from outcrop import s3_keys, settings
+from outcrop import s3_keys
 from outcrop.operations import models, training_end
 from outcrop.serving import server, tuned_models
 from outcrop.serving.sagemaker_tending import UNUSED_SECONDS, tend
@@ -19,7 +19,7 @@ from outcrop.types.model import ServedModel
 from tests import factories
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker, Fault
-from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask
+from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask, configure
 
 MINUTE = 60
 CALL = Call("acme", key_id="key_1", path="/models", fingerprint="")
@@ -30,13 +30,6 @@ SETTLED = 10 * MINUTE
 @pytest.fixture
 def room_for_two(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch, OUTCROP_MAX_ADAPTERS="2")
-
-
-def configure(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    settings.settings.cache_clear()
-    server.model_server.cache_clear()
 
 
 def a_trained_job() -> FineTuningJob:
@@ -212,7 +205,7 @@ def test_an_endpoint_that_nobody_has_used_for_a_week_is_removed_with_all_on_it_a
     tend(int(clock.now()))
     kept = {*sagemaker.endpoints, *sagemaker.components}
 
-    tend_for(sagemaker, 2 * SETTLED)
+    tend_for(sagemaker, 4 * SETTLED)
 
     left = [*sagemaker.endpoints, *sagemaker.components, *sagemaker.configs, *sagemaker.models]
     assert kept == {ENDPOINT, COMPONENT, adapter()}

@@ -1,7 +1,6 @@
 """What serving on SageMaker makes in the account, and what its functions may do: all that a life of an
 endpoint takes, and nothing else."""
 
-import os
 from typing import Any
 
 import aws_cdk as cdk
@@ -15,7 +14,7 @@ from stacks.serving import ServingStack
 from stacks.storage import StorageStack
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker
-from tests.serving.conftest import MakeTuned, ask
+from tests.serving.conftest import MakeTuned, ask, configure
 from tests.stacks.iam import Account, Policy
 from tests.stacks.role_calls import Recorder
 from tests.stacks.test_used_permissions import BY_AWS, refused, unused
@@ -32,7 +31,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     deployment = Deployment.from_context(app.node)
     storage = StorageStack(app, "OutcropStorage", deployment=deployment)
     serving = ServingStack(app, "OutcropServing", deployment=deployment, storage=storage)
-    return {one.stack_name: Template.from_stack(one).to_json() for one in (storage, serving)}
+    return {one.stack_name: dict(Template.from_stack(one).to_json()) for one in (storage, serving)}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     role = Account(stacks).arn("OutcropServing", "EndpointsEndpointRole")
-    monkeypatch.setenv("OUTCROP_SERVING_ROLE_ARN", role)
+    configure(monkeypatch, OUTCROP_SERVING_ROLE_ARN=role)
     recorder, inference, tending = Recorder(), "OutcropServing Inference", "OutcropServing EndpointsTend"
     model = a_tuned_model()
 
@@ -67,7 +66,7 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
             ask(client, model)
             clock.move(3600)
             ask(client, model)
-            monkeypatch.setenv("OUTCROP_SERVING_IMAGE", os.environ["OUTCROP_SERVING_IMAGE"] + "2")
+            configure(monkeypatch, OUTCROP_SERVING_IMAGE="another")
             clock.move(3600)
             ask(client, model)
         with recorder.acting_as(tending):

@@ -115,7 +115,7 @@ def test_every_setting_has_its_row_in_docs_settings() -> None:
 
 
 def test_a_misspelt_setting_is_named() -> None:
-    with pytest.raises(ValueError, match=r"^there is no setting 'sevring_url'. There are: custom_domain, "):
+    with pytest.raises(ValueError, match=r"^there is no setting 'sevring_url'. There are: alarm_email, "):
         deployment(sevring_url="https://models.example.com/v1")
 
 

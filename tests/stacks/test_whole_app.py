@@ -6,25 +6,12 @@ from typing import Any
 import pytest
 
 from scripts.synthesis import Templates, reading, templates
-
-KEY = "arn:aws:kms:us-west-2:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"
-BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+from tests.stacks.guarded import BOUNDARY, GUARDED, KEY
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Templates:
-    return templates(
-        kms_key=KEY,
-        permissions_boundary=BOUNDARY,
-        tags={"team": "research"},
-        log_retention_days=7,
-        waf=True,
-        custom_domain={
-            "name": "rft.example.com",
-            "certificate_arn": "arn:aws:acm:us-west-2:123456789012:certificate/0a1b2c3d",
-            "hosted_zone_id": "Z0123456789ABC",
-        },
-    )
+    return templates(**GUARDED)
 
 
 def all_of(of: Templates, type: str) -> list[dict[str, Any]]:
@@ -100,7 +87,10 @@ def test_a_name_of_ones_own_leads_to_both_stages_over_tls_1_2(guarded: Templates
 
     assert domain["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
     assert domain["Properties"]["SecurityPolicy"] == "TLS_1_2"
-    leads = {one["Properties"]["BasePath"]: stages[one["Properties"]["Stage"]["Ref"]] for one in mappings}
+    leads = {
+        one["Properties"]["BasePath"]: stages[one["Properties"]["Stage"]["Ref"]]["Properties"]["StageName"]
+        for one in mappings
+    }
     assert leads == {"v1": "v1", "openai": "openai"}
     assert record["Properties"]["Name"] == "rft.example.com"
     assert api["Outputs"]["BaseUrl"]["Value"] == "https://rft.example.com/v1"

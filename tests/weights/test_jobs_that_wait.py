@@ -101,6 +101,7 @@ def test_a_sync_that_failed_before_a_job_waited_is_tried_again_for_it(
     assert f"(sync {model.id}-12fd25f77366-2)" in said(job)[0]
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_for_its_weights_can_be_cancelled(
     workflow: Workflow, hub: HuggingFace, model: BaseModel
 ) -> None:

@@ -165,6 +165,7 @@ def test_however_many_ask_for_weights_they_are_fetched_once(
     assert hub.starts("model-1.safetensors") == [0]
 
 
+@pytest.mark.slow
 def test_weights_that_were_deleted_are_absent_and_come_again(machine: Machine, model: BaseModel) -> None:
     sync(model)
     client: Any = boto3.client("s3")

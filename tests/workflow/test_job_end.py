@@ -25,7 +25,7 @@ PROJECT = factories.PROJECT
 
 @dataclass
 class Listener:
-    """Hears every event that is put; the next `deaf` calls fail after all their attempts, as when EventBridge is down."""
+    """Hears every event that is put; the next `deaf` calls fail as when it is down."""
 
     heard: list[dict[str, Any]] = field(default_factory=list)
     deaf: int = 0

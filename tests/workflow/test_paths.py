@@ -26,6 +26,7 @@ STEPS = {
     "register_model": "RegisterModel",
 }
 MACHINE = "ml.m5.large"
+FAILS = fails("AlgorithmError: it failed, exit code: 1")
 
 EVENTS = {"Task": 5, "Choice": 2, "Wait": 2, "Pass": 2, "Train": 6}
 """Of one visit to a state; each retry of a task adds three."""
@@ -141,7 +142,7 @@ def executions(workflow: Workflow) -> Iterator[FineTuningJob]:
     yield paused
 
     for step in STEPS:
-        scripts.extend([fails("AlgorithmError: it failed, exit code: 1")] if step == "classify_stop" else [])
+        scripts.extend([FAILS] if step == "classify_stop" else [])
         hook(workflow, step, broken)
         yield a_new_job()
 
@@ -190,7 +191,7 @@ def test_a_step_that_fails_at_every_try_fails_the_job_readably(
 
     workflow.redefine(without_backoff)
     workflow.before = fail
-    workflow.training_jobs.scripts = [fails("AlgorithmError: x, exit code: 1")]
+    workflow.training_jobs.scripts = [FAILS] if step == "classify_stop" else []
     job = a_new_job()
 
     training.start(job)
@@ -218,7 +219,7 @@ def test_a_step_that_never_answers_fails_the_job_readably(workflow: Workflow, st
 
     workflow.redefine(one_second)
     workflow.before = never_answer
-    workflow.training_jobs.scripts = [fails("AlgorithmError: x, exit code: 1")]
+    workflow.training_jobs.scripts = [FAILS] if step == "classify_stop" else []
     job = a_new_job()
 
     training.start(job)

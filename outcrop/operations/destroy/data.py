@@ -5,15 +5,16 @@ from typing import Any
 
 from outcrop.operations.destroy.kind import Kind
 from outcrop.stores import lookups
+from outcrop.stores.deployed import STACKS
 
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
-_LOGS = (
+_LOG_PREFIXES = (
     "Outcrop",
     "/aws/lambda/Outcrop",
     "/aws/sagemaker/Endpoints/outcrop-",
     "/aws/sagemaker/InferenceComponents/outcrop-",
 )
-"""What the names of log groups begin with that are Outcrop's."""
+_OF_STACKS = tuple(f"{place}{stack}-" for stack in STACKS for place in ("", "/aws/lambda/"))
 _AT_A_TIME = 1000
 """Objects with one call."""
 
@@ -40,16 +41,18 @@ def repository(names: Sequence[str]) -> Kind:
 
 
 def log_groups(others: Sequence[str] = ()) -> Kind:
-    """Those of Outcrop, and others of whose names is known that they are."""
-    return Kind(
-        "log group",
-        lambda: [
+    """Those of Outcrop, and others of whose names is known what they begin with."""
+
+    def found() -> list[str]:
+        names = [
             one["logGroupName"]
-            for prefix in (*_LOGS, *others)
+            for prefix in (*_LOG_PREFIXES, *others)
             for one in lookups.every("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
-        ],
-        lambda name: lookups.ask("logs", "delete_log_group", logGroupName=name),
-    )
+        ]
+        ours = (*_OF_STACKS, *_LOG_PREFIXES[2:], *others)
+        return [name for name in names if name.startswith(ours)]
+
+    return Kind("log group", found, lambda name: lookups.ask("logs", "delete_log_group", logGroupName=name))
 
 
 def training_logs() -> Kind:

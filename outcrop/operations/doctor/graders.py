@@ -16,6 +16,7 @@ _ARN = re.compile(
     r"arn:[\w-]+:lambda:(?P<region>[\w-]+):(?P<account>\d{12}):function:(?P<name>[\w-]+)(:[\w$-]+)?"
 )
 _CALL = "lambda:InvokeFunction"
+_READ = "secretsmanager:GetSecretValue"
 _NEWEST_JOBS = 20
 
 
@@ -77,23 +78,7 @@ def _may_be_called(patient: Patient, arn: str, tags: dict[str, str]) -> Iterator
     """By the roles' own policies; a function of another account has one too, which that account alone
     reads."""
     for who, role in _callers(patient).items():
-        context = [
-            {
-                "ContextKeyName": f"aws:ResourceTag/{key}",
-                "ContextKeyValues": [value],
-                "ContextKeyType": "string",
-            }
-            for key, value in tags.items()
-        ]
-        answer = lookups.ask(
-            "iam",
-            "simulate_principal_policy",
-            PolicySourceArn=role,
-            ActionNames=[_CALL],
-            ResourceArns=[arn],
-            ContextEntries=context,
-        )
-        if any(one["EvalDecision"] != "allowed" for one in answer["EvaluationResults"]):
+        if not _is_allowed(role, _CALL, arn, tags):
             yield Finding(
                 f"{who} may not call the function {arn}.",
                 f"aws lambda tag-resource --resource {arn} --tags {GRADER_TAG}=true; or name it in the "
@@ -104,13 +89,27 @@ def _may_be_called(patient: Patient, arn: str, tags: dict[str, str]) -> Iterator
             return
 
 
+def _is_allowed(role: str, action: str, arn: str, tags: dict[str, str]) -> bool:
+    context = [
+        {
+            "ContextKeyName": f"aws:ResourceTag/{key}",
+            "ContextKeyValues": [value],
+            "ContextKeyType": "string",
+        }
+        for key, value in tags.items()
+    ]
+    about = {"PolicySourceArn": role, "ActionNames": [action], "ResourceArns": [arn]}
+    answer = lookups.ask("iam", "simulate_principal_policy", ContextEntries=context, **about)
+    return all(one["EvalDecision"] == "allowed" for one in answer["EvaluationResults"])
+
+
 def _callers(patient: Patient) -> dict[str, str]:
     roles: dict[str, str] = {}
     if "OutcropTraining" in patient.deployed.stacks:
         roles["The role of training jobs"] = patient.deployed.output("OutcropTraining", "RoleArn")
     api = patient.function("OutcropApi", "Api")
     if api:
-        roles["The API, which checks graders,"] = api["Role"]
+        roles["The API, which checks and tries graders,"] = api["Role"]
     return roles
 
 
@@ -118,8 +117,21 @@ def judges(patient: Patient) -> Iterator[Finding]:
     for name, judge in patient.settings.judge_models.items():
         if isinstance(judge, OpenAIJudge) and judge.secret:
             yield from serving.secret(judge.secret, f"the key of the judge {name}")
+            yield from _may_be_read(patient, judge.secret, name)
         elif isinstance(judge, BedrockJudge):
             yield from _bedrock(patient, name, judge.model)
+
+
+def _may_be_read(patient: Patient, secret: str, judge: str) -> Iterator[Finding]:
+    for who, role in _callers(patient).items():
+        if not _is_allowed(role, _READ, secret, {}):
+            yield Finding(
+                f"{who} may not read the secret {secret}, the key of the judge {judge}.",
+                "Deploy again (make deploy ARGS=--all): roles may read the secrets that the setting judges "
+                "names. If they still may not, permissions_boundary or a policy of the organization denies "
+                "it.",
+            )
+            return
 
 
 def _bedrock(patient: Patient, name: str, model: str) -> Iterator[Finding]:
