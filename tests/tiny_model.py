@@ -5,7 +5,7 @@ wrong city half of the time and mixes three styles of answer, so that the base m
 form and reinforcement has something to improve (about 0.5 of held-out answers exactly right greedily, 0.15
 sampled).
 
-`python -m tests.tiny_model OUT` writes it as a Hugging Face folder, in about a minute on two cores.
+`python -m tests.tiny_model OUT` writes it as a Hugging Face folder, in less than half a minute.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import random
 import string
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ _CHAT_TEMPLATE = (
     "{% elif m['role']=='assistant' %}A:{{ m['content'] }}<eos>\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}A:{% endif %}"
 )
-_STEPS = 400
+_PHASES = ((250, 24, 0.9), (60, 48, 0.5))
+"""Steps, questions in each, and the share of answers that are right: answers that nearly always are right are
+learnt from a quarter of the questions, and doubt in a few steps after that."""
 
 
 def rows(*, held_out: bool) -> list[dict[str, object]]:
@@ -100,7 +103,10 @@ def build(out: Path) -> None:
         bos_token_id=2,
     )
     model = LlamaForCausalLM(config)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same model whoever makes it, and no second thread to starve other workers
     _train(model, tokenizer)
+    torch.set_num_threads(threads)
     model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0, bos_token_id=2)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -141,22 +147,13 @@ def _tokenizer() -> Any:
 
 
 def _train(model: Any, tokenizer: Any) -> None:
-    """Supervised steps on questions whose answer is wrong half of the time."""
+    """Supervised steps on questions whose answer is, at the end, wrong half of the time."""
     import torch
 
-    questions = [one for one in _questions() if not _is_held_out(one[0])]
-    cities = sorted(CAPITALS.values())
-    rng = random.Random(1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=_STEPS)
-    for _ in range(_STEPS):
-        pairs = []
-        for _ in range(64):
-            question, city = rng.choice(questions)
-            said = city if rng.random() < 0.5 else rng.choice(cities)
-            style = rng.random()
-            answer = said if style < 0.4 else f"it is {said}" if style < 0.7 else f"{said}, i think"
-            pairs.append((tokenizer.encode(f"Q:{question}\nA:"), [*tokenizer.encode(answer), 1]))
+    steps = sum(steps for steps, _, _ in _PHASES)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for pairs in _batches(tokenizer):
         width = max(len(prompt) + len(answer) for prompt, answer in pairs)
         ids = torch.tensor([p + a + [0] * (width - len(p) - len(a)) for p, a in pairs])
         labels = torch.tensor([[-100] * len(p) + a + [-100] * (width - len(p) - len(a)) for p, a in pairs])
@@ -166,6 +163,27 @@ def _train(model: Any, tokenizer: Any) -> None:
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
+
+
+def _batches(tokenizer: Any) -> Iterator[list[tuple[list[int], list[int]]]]:
+    """Tokens of prompt and answer; those of a batch are about as long, so that little of it is padding."""
+    questions = [one for one in _questions() if not _is_held_out(one[0])]
+    cities = sorted(CAPITALS.values())
+    rng = random.Random(1)
+
+    def pair(right: float) -> tuple[list[int], list[int]]:
+        question, city = rng.choice(questions)
+        said = city if rng.random() < right else rng.choice(cities)
+        style = rng.random()
+        answer = said if style < 0.4 else f"it is {said}" if style < 0.7 else f"{said}, i think"
+        return tokenizer.encode(f"Q:{question}\nA:"), [*tokenizer.encode(answer), 1]
+
+    for steps, size, right in _PHASES:
+        for first in range(0, steps, 10):
+            count = min(10, steps - first)
+            pairs = sorted((pair(right) for _ in range(count * size)), key=lambda one: len(one[0] + one[1]))
+            batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+            yield from rng.sample(batches, count)
 
 
 if __name__ == "__main__":
