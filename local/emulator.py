@@ -5,6 +5,7 @@ CloudFormation.
 import json
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from werkzeug.serving import make_server
 from local import assembly, moto_patches, routes
 from local.emulated_account import ACCOUNT, REGION, environment
 from local.errors import LocalError
+from local.processes import url
 from local.state import WsgiApp
 
 ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
@@ -53,16 +55,19 @@ class Deployed:
 
 
 class Emulator:
-    """Listens on its port from the start, serves between `start` and `stop`.
+    """Serves on the listening socket between `start` and `stop`.
 
     Its Step Functions interpreter calls the other services by boto3 and this process's environment, which
     therefore holds the emulated account meanwhile, and no profile of the user's.
     """
 
-    def __init__(self, port: int, watch: Callable[[WsgiApp], WsgiApp]) -> None:
+    def __init__(self, listener: socket.socket, watch: Callable[[WsgiApp], WsgiApp]) -> None:
         app = watch(DomainDispatcherApplication(create_backend_app))
-        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        host, port = listener.getsockname()
+        self._server = make_server(
+            host, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+        )
+        self.endpoint_url = url(listener)
         self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
         self._environment_before: dict[str, str] = {}
 

@@ -24,6 +24,7 @@ import uvicorn
 from local.adapters import Adapters
 from local.inference_api import inference_api
 from local.inference_batches import Batches, OnStep, Row
+from local.processes import inherited
 from outcrop import base_models
 from outcrop.errors import UnavailableError
 from outcrop.types.chat import Tool
@@ -166,13 +167,16 @@ def serve(models_dir: Path, port: int, adapters_dir: Path) -> uvicorn.Server:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.inference_server")
-    parser.add_argument("--port", type=int, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", type=int, default=0)
+    where.add_argument("--fd", type=int, help="a listening socket that this process was started with")
     parser.add_argument("--models-dir", type=Path, required=True, help="folder of Hugging Face model folders")
     arguments = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops at these, and then raises them once more
         signal.signal(ending, lambda *_: None)
     with TemporaryDirectory(prefix="outcrop-adapters-") as adapters_dir:
-        serve(arguments.models_dir, arguments.port, Path(adapters_dir)).run()
+        server = serve(arguments.models_dir, arguments.port, Path(adapters_dir))
+        server.run(None if arguments.fd is None else [inherited(arguments.fd)])
     os._exit(0)  # the model's thread may be inside torch, which aborts when the interpreter ends around it
 
 

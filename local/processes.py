@@ -18,19 +18,27 @@ _STOP_SECONDS = 5.0
 
 
 class TetheredProcess:
-    """A command run from the repository until `stop`, or until this process ends however it ends."""
+    """A server run from the repository until `stop`, or until this process ends however it ends.
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
-        tether = [sys.executable, "-m", "local.tether", "--grace", "2", "--"]
-        with log.open("ab") as output:
+    It gets the listening socket as `--fd`, and this process closes its own: no other process can take the
+    port before the server has it, and nobody waits at a port whose server has ended.
+    """
+
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str], log: Path, listener: socket.socket
+    ) -> None:
+        fd = listener.fileno()
+        tether = [sys.executable, "-m", "local.tether", "--grace", "2", "--fd", str(fd), "--"]
+        with log.open("ab") as output, listener:
             self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
-                [*tether, *command],
+                [*tether, *command, "--fd", str(fd)],
                 cwd=REPOSITORY,
                 env={**environment, "PYTHONPATH": str(REPOSITORY)},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=[fd],
             )
 
     def stop(self) -> None:
@@ -76,6 +84,10 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def free_port() -> int:
-    with listen(0) as listener:
-        return listener.getsockname()[1]
+def inherited(fd: int) -> socket.socket:
+    """The listening socket that this process was started with."""
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=fd)
+
+
+def url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"

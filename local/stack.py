@@ -7,6 +7,7 @@ front. What runs where is in docs/architecture.md, what is kept in the state fol
 import fcntl
 import json
 import logging
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from local.errors import LocalError
 from local.functions import Functions
 from local.gateway import Gateway
 from local.judges import JudgeKeys, Judges
-from local.processes import ServerThread, TetheredProcess, free_port, listen
+from local.processes import ServerThread, TetheredProcess, listen, url
 from outcrop import base_models, s3_keys
 from outcrop.types.api_key import ADMIN_PROJECT
 
@@ -83,13 +84,13 @@ class LocalStack:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._lock_folder()
         listener = self._ends.enter_context(listen(self._port))
-        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        self.base_url = f"{url(listener)}/v1"
         self._log_to_file()
         threads = self._ends.enter_context(ThreadPoolExecutor())
-        emulator_port = free_port()
-        self.endpoint_url = f"http://127.0.0.1:{emulator_port}"
-        inference_port = free_port()
-        functions = Functions(self.endpoint_url, self._logs, f"http://127.0.0.1:{inference_port}/v1")
+        of_emulator, of_inference = (self._ends.enter_context(listen(0)) for _ in range(2))
+        self.endpoint_url = url(of_emulator)
+        serving_url = f"{url(of_inference)}/v1"
+        functions = Functions(self.endpoint_url, self._logs, serving_url)
         self._ends.callback(functions.stop)
         for name, (path, function) in self._graders.items():
             functions.register_grader(name, path, function)
@@ -97,13 +98,12 @@ class LocalStack:
         self._check_weights()
 
         synthesis = threads.submit(assembly.synthesize, self._models)
-        emulator, state = self._start_emulator(emulator_port, functions)
+        emulator, state = self._start_emulator(of_emulator, functions)
         deployed = emulator.deploy(synthesis.result())
         state.restore()
         state.start()
         for name in self._graders:
             emulator.add_function(name)
-        serving_url = f"http://127.0.0.1:{inference_port}/v1"
         keys = JudgeKeys(emulator.client("secretsmanager"), self._judges.api_key)
         of_this_loop = {
             "OUTCROP_SERVING_URL": serving_url,
@@ -115,7 +115,7 @@ class LocalStack:
             variables = {name: of_this_loop.get(name, value) for name, value in function.environment.items()}
             functions.register(function.name, function.handler, variables, function.timeout_seconds)
         warming = [threads.submit(functions.warm, name) for name in deployed.api.functions()]
-        streams = self._serve_streams(deployed, inference_port)
+        streams = self._serve_streams(deployed, of_inference, serving_url)
         self._start_up(functions, deployed, keys, emulator.client("s3"))
         gateway = ServerThread(Gateway(deployed.api, functions.invoke, streams), listener)
         self._ends.callback(gateway.stop)
@@ -123,7 +123,7 @@ class LocalStack:
             one.result()
         self._wait_until_ready()
 
-    def _start_emulator(self, port: int, functions: Functions) -> "tuple[Emulator, State]":
+    def _start_emulator(self, listener: socket.socket, functions: Functions) -> "tuple[Emulator, State]":
         # moto takes seconds to import: not before the cheap checks, and while the synthesis runs.
         from local import moto_patches
         from local.emulator import ASSETS_BUCKET, Emulator
@@ -132,7 +132,7 @@ class LocalStack:
 
         state = State(self._folder / "state", exclude=(ASSETS_BUCKET,))
         self._ends.callback(state.stop)
-        emulator = Emulator(port, state.watch)
+        emulator = Emulator(listener, state.watch)
         self._ends.callback(emulator.stop)
         training_jobs = TrainingJobs(
             self._folder / "training-jobs",
@@ -146,34 +146,29 @@ class LocalStack:
         emulator.start()
         return emulator, state
 
-    def _serve_streams(self, deployed: "Deployed", inference_port: int) -> dict[str, str]:
+    def _serve_streams(
+        self, deployed: "Deployed", of_inference: socket.socket, serving_url: str
+    ) -> dict[str, str]:
         """Start the inference server, and for each streaming function the server that the Web Adapter would
         start.
         """
         base = environment(self.endpoint_url)
         models = ["--models-dir", str(cache_folder() / "models")]
-        self._run(
-            "inference-server", ["-m", "local.inference_server", "--port", str(inference_port), *models], base
-        )
-        serving = {"OUTCROP_SERVING_URL": f"http://127.0.0.1:{inference_port}/v1"}
+        self._run("inference-server", ["-m", "local.inference_server", *models], base, of_inference)
+        serving = {"OUTCROP_SERVING_URL": serving_url}
         streams: dict[str, str] = {}
         for function in deployed.streaming_functions:
-            port = free_port()
-            asgi = [
-                "-m",
-                "uvicorn",
-                "lambdas.inference.app:app",
-                "--port",
-                str(port),
-                "--log-level",
-                "warning",
-            ]
-            self._run(function.name, asgi, base | function.environment | serving)
-            streams[function.name] = f"http://127.0.0.1:{port}"
+            listener = listen(0)
+            streams[function.name] = url(listener)
+            asgi = ["-m", "local.web_adapter", "lambdas.inference.app:app"]
+            self._run(function.name, asgi, base | function.environment | serving, listener)
         return streams
 
-    def _run(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
-        process = TetheredProcess([sys.executable, *arguments], environment, self._logs / f"{name}.log")
+    def _run(
+        self, name: str, arguments: list[str], environment: Mapping[str, str], listener: socket.socket
+    ) -> None:
+        command = [sys.executable, *arguments]
+        process = TetheredProcess(command, environment, self._logs / f"{name}.log", listener)
         self._ends.callback(process.stop)
 
     def _start_up(

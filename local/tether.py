@@ -1,9 +1,10 @@
-"""`python -m local.tether [--grace SECONDS] -- COMMAND...`: run a command that never outlives its launcher.
+"""`python -m local.tether [--grace S] [--fd FD] -- COMMAND...`: a command that never outlives its launcher.
 
 The launcher holds the other end of this process's stdin. However the launcher ends, `kill -9` included, the
-pipe closes, and COMMAND with all that it started gets SIGTERM and, `--grace` seconds later, SIGKILL. SIGTERM
-to this process is passed on to COMMAND alone, as the first process of a container gets it. Exits with
-COMMAND's status; 128 + n if signal n ended it, as a shell reports it. Standard library only, Linux and macOS.
+pipe closes, and COMMAND with all that it started gets SIGTERM and, S seconds later, SIGKILL. SIGTERM
+to this process is passed on to COMMAND alone, as the first process of a container gets it. The open file FD
+is handed to COMMAND and not kept. Exits with COMMAND's status; 128 + n if signal n ended it, as a shell
+reports it. Standard library only, Linux and macOS.
 """
 
 import argparse
@@ -22,6 +23,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     parser = argparse.ArgumentParser(prog="local.tether")
     parser.add_argument("--grace", type=float, default=5.0, help="seconds between SIGTERM and SIGKILL")
+    parser.add_argument("--fd", type=int, help="an open file for COMMAND")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
 
@@ -40,8 +42,14 @@ def main() -> int:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
     child = subprocess.Popen(  # noqa: S603 - running the command is what this program is for
-        arguments.command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+        arguments.command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+        pass_fds=[] if arguments.fd is None else [arguments.fd],
     )
+    if arguments.fd is not None:
+        os.close(arguments.fd)
     if terminations:
         child.terminate()
     threading.Thread(target=_end_with_launcher, args=(child, arguments.grace), daemon=True).start()
