@@ -18,6 +18,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # the other workers. Torch reads this when it is imported, and so do processes that tests start.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+_FIRST = ("tests/inference/test_chat_completions.py", "tests/workflow/")
+"""The first trains the tiny model of a fresh checkout, the second synthesizes the app: what other files would
+wait for. Both take long, too, and no worker should have them left when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(_FIRST) if item.nodeid.startswith(start)), len(_FIRST))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture
 def aws() -> Iterator[Account]:

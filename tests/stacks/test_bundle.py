@@ -83,7 +83,7 @@ def test_every_handler_is_in_the_bundle(templates: Templates) -> None:
 )
 def test_a_handler_imports_nothing_heavy(module: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, module],
+        [sys.executable, "-B", "-c", _PROBE, module],  # -B: what is deployed stays as it is
         cwd=bundle.source_bundle(),
         env={**os.environ, "PYTHONPATH": "."},
         capture_output=True,
