@@ -68,7 +68,7 @@ def _rewards(trial: Trial) -> Rewards | None:
     groups = [group for group in _by_row(trial.grades) if len(group) > 1]
     return Rewards(
         graded=len(values),
-        mean=statistics.fmean(values),
+        mean=min(max(statistics.fmean(values), min(values)), max(values)),  # rounding may lead out of them
         lowest=min(values),
         highest=max(values),
         top=top,

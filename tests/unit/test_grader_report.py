@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outcrop import base_models
@@ -52,6 +52,7 @@ def words(trial: Trial) -> str:
     return "\n".join(grader_words.findings(report(trial, TINY, {})))
 
 
+@example([1.1161912231800966e-260] * 3)  # their mean, computed, is above all of them
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50))
 def test_every_reward_is_in_one_part_of_the_histogram(rewards: list[float]) -> None:
