@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from openai import OpenAI
 
@@ -17,6 +18,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: a second thread of torch's would spin while it waits for its turn, and starve
     # the other workers. Torch reads this when it is imported, and so do processes that tests start.
     os.environ["OMP_NUM_THREADS"] = "1"
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
+hypothesis.settings.load_profile("untimed")
 
 _FIRST = ("tests/inference/test_chat_completions.py", "tests/workflow/")
 """The first trains the tiny model of a fresh checkout, the second synthesizes the app: what other files would
