@@ -46,7 +46,7 @@ _call_dynamodb = DynamoHandler.call_action
 _start_execution = StepFunctionsParserBackend.start_execution
 _task_service_for = state_task_service_factory.state_task_service_for
 _generate_resource_name = cloudformation.generate_resource_name
-_create_training_job = SageMakerResponse.create_training_job
+create_training_job_of_moto = SageMakerResponse.create_training_job
 
 
 def install(*, invoke: Invoke, training_jobs: TrainingJobs) -> None:
@@ -180,7 +180,7 @@ def run_training_jobs(training_jobs: TrainingJobs) -> None:
                 "Training job names must be unique within an AWS account and region, "
                 f"and a training job with this name already exists ({arn})"
             ) from error
-        return _create_training_job(self)
+        return create_training_job_of_moto(self)
 
     _replace(sagemaker_models, "FakeTrainingJob", TrainingJob)
     _replace(SageMakerResponse, "create_training_job", create_training_job)

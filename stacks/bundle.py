@@ -16,7 +16,7 @@ from stacks.uv import ROOT, run_uv
 
 _SOURCE = ("outcrop", "lambdas")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-_NOT_OURS_TO_RUN = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "reward_templates")
+_NOT_OURS_TO_RUN = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "reward_templates", "Dockerfile")
 _RUNTIME = lambda_.Runtime.PYTHON_3_13
 _WHEELS = ("--only-binary", ":all:", "--no-binary", "rouge-score")  # which is pure Python without a wheel
 _PIP_PLATFORM = ("--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13")

@@ -82,7 +82,7 @@ def _shown(scope: IConstruct, text: str) -> str:
             shown.append(part)
             continue
         (token,) = cdk.Tokenization.reverse_string(part).tokens
-        owner = cdk.Stack.of(token.target) if cdk.Reference.is_reference(token) else stack
+        owner = cdk.Stack.of(token.target) if isinstance(token, cdk.Reference) else stack
         value = stack.resolve(token if owner is stack else owner.export_value(token))
         shown.append(_intrinsic(value))
     return "".join(shown)

@@ -13,8 +13,9 @@ def apply(app: cdk.App, deployment: Deployment) -> None:
     for name, text in deployment.tags.items():
         cdk.Tags.of(app).add(name, text)
     if deployment.permissions_boundary:
+        stack = next(one for one in app.node.children if isinstance(one, cdk.Stack))
         boundary = iam.ManagedPolicy.from_managed_policy_arn(
-            app.node.find_child("OutcropStorage"), "Boundary", deployment.permissions_boundary
+            stack, "Boundary", deployment.permissions_boundary
         )
         iam.PermissionsBoundary.of(app).apply(boundary)
     for construct in app.node.find_all():

@@ -34,6 +34,7 @@ BODIES: dict[str, Json] = {
     },
     "graders_validate": {"grader": factories.STRING_CHECK},
     "jobs_create": {"model": "tiny-caps", "training_file": "file-1", "method": factories.METHOD},
+    "jobs_resume": {"budget_usd": 100.0},
     "permissions_create": {"project_ids": ["umbrella"]},
     "projects_create": {"name": "other"},
     "responses_count_input_tokens": {"model": "tiny-caps", "input": "Well?"},

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sagemaker import models as sagemaker_models
 from moto.sagemaker.models import sagemaker_backends
+from moto.sagemaker.responses import SageMakerResponse
 
+from local import moto_patches
 from outcrop import s3_keys
 from outcrop.ids import now
 from outcrop.operations import jobs as job_operations
@@ -31,6 +34,13 @@ from tests import factories
 from tests.account import Account
 from tests.aws_events import Asked, before
 from tests.factories import PROJECT
+
+
+@pytest.fixture(autouse=True)
+def motos_own_training_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the workflow have training jobs run, in the same process; here they only have a status."""
+    monkeypatch.setattr(sagemaker_models, "FakeTrainingJob", moto_patches.FakeTrainingJob)
+    monkeypatch.setattr(SageMakerResponse, "create_training_job", moto_patches.create_training_job_of_moto)
 
 
 @pytest.fixture

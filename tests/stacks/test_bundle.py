@@ -37,7 +37,7 @@ def test_the_bundle_is_the_source_and_nothing_else() -> None:
     assert {path.name for path in folder.iterdir()} == {"outcrop", "lambdas"}
     data = [file for file in files if file.suffix == ".xz"]
     assert [file.name for file in data] == ["wordnet-3.0.txt.xz"]
-    assert {file.suffix for file in files} - {".xz"} <= {".py", ".sh", ".txt"}
+    assert {file.suffix for file in files} - {".xz"} <= {".json", ".py", ".sh", ".txt"}
     assert sum(file.stat().st_size for file in files if file not in data) < 1_000_000
     assert sum(file.stat().st_size for file in data) < 500_000
     assert bundle.source_bundle() == str(folder)

@@ -37,6 +37,8 @@ def test_the_stacks_are_these(templates: Templates) -> None:
         "OutcropSandbox",
         "OutcropServing",
         "OutcropApi",
+        "OutcropWeights",
+        "OutcropMonitoring",
     }
 
 
@@ -74,7 +76,7 @@ def test_nothing_has_a_physical_name(templates: Templates) -> None:
 def test_functions_run_on_arm_with_one_source_bundle(templates: Templates) -> None:
     functions = [one["Properties"] for _, one in resources(templates, "AWS::Lambda::Function")]
 
-    assert len(functions) == 11
+    assert len(functions) == 15
     assert {function["Runtime"] for function in functions} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in functions} == {("arm64",)}
     ours = [function for function in functions if function["Handler"] != "lambdas.sandbox.handler.handler"]

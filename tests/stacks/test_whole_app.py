@@ -87,10 +87,7 @@ def test_a_name_of_ones_own_leads_to_both_stages_over_tls_1_2(guarded: Templates
 
     assert domain["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
     assert domain["Properties"]["SecurityPolicy"] == "TLS_1_2"
-    leads = {
-        one["Properties"]["BasePath"]: stages[one["Properties"]["Stage"]["Ref"]]["Properties"]["StageName"]
-        for one in mappings
-    }
+    leads = {one["Properties"]["BasePath"]: stages[one["Properties"]["Stage"]["Ref"]] for one in mappings}
     assert leads == {"v1": "v1", "openai": "openai"}
     assert record["Properties"]["Name"] == "rft.example.com"
     assert api["Outputs"]["BaseUrl"]["Value"] == "https://rft.example.com/v1"
