@@ -75,7 +75,7 @@ class Emulator:
         self._environment_before = dict(os.environ)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
-        os.environ.update(environment(self.endpoint_url) | {"MOTO_PORT": str(self._server.server_port)})
+        os.environ.update(environment(self.endpoint_url) | {"MOTO_PORT": str(self._server.port)})
         default_user_config.update(moto_patches.CONFIG)  # pyright: ignore[reportCallIssue, reportArgumentType]
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # or it prints every call
         moto_api_backend.reset()  # the emulated account starts empty, even if it is not this process's first
