@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+from typing import Any
 
 os.environ["AWS_DEFAULT_REGION"] = "us-west-2"
 warnings.simplefilter("ignore")
@@ -104,6 +105,23 @@ def training_job() -> dict:
     return {"status": status, "stop": stop}
 
 
+def schedule_a_function(events: Any) -> None:
+    events.put_rule(Name="often", ScheduleExpression="rate(5 minutes)")
+    function = "arn:aws:lambda:us-west-2:123456789012:function:any"
+    events.put_targets(Rule="often", Targets=[{"Id": "one", "Arn": function}])
+
+
+@mock_aws(config=CONFIG)
+def event_beside_a_schedule() -> str:
+    events = boto3.client("events")
+    schedule_a_function(events)
+    try:
+        events.put_events(Entries=[{"Source": "outcrop", "DetailType": "any", "Detail": "{}"}])
+    except NotImplementedError:
+        return "not implemented"
+    return "taken"
+
+
 if __name__ == "__main__":
     print(
         json.dumps(
@@ -114,6 +132,7 @@ if __name__ == "__main__":
                 "sync": execution(SYNC),
                 "function": answer_of_a_function_nobody_made(),
                 "training_job": training_job(),
+                "event": event_beside_a_schedule(),
             }
         )
     )

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.conftest import REGION, ROLE, MakeRequest, ended, until
-from tests.emulator.stock_moto import PASS, TEMPLATE
+from tests.emulator.stock_moto import PASS, TEMPLATE, schedule_a_function
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -229,3 +229,13 @@ def _create_function(name: str) -> None:
 
 def _arn(function: str) -> str:
     return f"arn:aws:lambda:{REGION}:123456789012:function:{function}"
+
+
+def test_an_event_goes_past_a_schedule_that_calls_a_function(stock: Stock) -> None:
+    assert stock["event"] == "not implemented"
+    events = boto3.client("events")
+    schedule_a_function(events)
+
+    answer = events.put_events(Entries=[{"Source": "outcrop", "DetailType": "any", "Detail": "{}"}])
+
+    assert answer["FailedEntryCount"] == 0
