@@ -15,7 +15,8 @@ logger = Logger(service="workflow")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    logger.info("jobs counted", **job_counts.count(whole.projects()))
+    counted: dict[str, Any] = {**job_counts.count(whole.projects())}
+    logger.info("jobs counted", **counted)
     swept = whole.sweep()
     failed = [one for one in swept if one.error]
     for one in swept:

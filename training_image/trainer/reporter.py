@@ -67,10 +67,10 @@ class Reporter(TrainerCallback):
         self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
 
     def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Raises: FloatingPointError for a gradient that would ruin the weights."""
-        gradients = [one.grad for one in model.parameters() if one.grad is not None]
+        gradients = [one.grad for one in self.trainer.model.parameters() if one.grad is not None]
         if not all(bool(one.isfinite().all()) for one in gradients):
             raise FloatingPointError(f"the gradient of step {state.global_step + 1} is not a number")
 
