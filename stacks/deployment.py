@@ -99,8 +99,8 @@ class Deployment:
     waf: bool = False
     """A web ACL before the API: AWS's managed rules and a limit per address. It costs about 8 USD a month."""
     kms_key: str = ""
-    """ARN of a KMS key of this account and Region that encrypts table, bucket, training volumes, and what
-    jobs write; keys that AWS owns if empty."""
+    """ARN of a KMS key of this account and Region that encrypts table, bucket, what jobs write, and
+    the volumes of instances without disks of their own; keys that AWS owns if empty."""
     permissions_boundary: str = ""
     """ARN of a managed policy that bounds every role of the app."""
     tags: Mapping[str, str] = field(default_factory=dict)
