@@ -182,8 +182,8 @@ def _handler(hub: HuggingFace, name: Any) -> type[BaseHTTPRequestHandler]:
                 case "unauthorized":
                     self._answer(401, {"x-error-code": "RepoNotFound"})
                 case "redirect_loop":
+                    fault.times = 1  # for ever, and known before the client comes back
                     self._answer(302, {"location": self.path})
-                    fault.times = 1  # for ever
                 case _:
                     self._answer(404, {"x-error-code": "RevisionNotFound"})
 
