@@ -36,6 +36,18 @@ def allow(
         explain(grantee, wide, because)
 
 
+def allow_pulling(grantee: Grantee, repository: str) -> None:
+    """Of images, from the repository of this ARN."""
+    allow(grantee, "ecr:GetAuthorizationToken", on=["*"], because="the action knows no resource")
+    allow(
+        grantee,
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        on=[repository],
+    )
+
+
 def deny(grantee: Grantee, *actions: str, on: Sequence[str], when: Mapping[str, Any] | None = None) -> None:
     grantee.grant_principal.add_to_principal_policy(
         iam.PolicyStatement(effect=iam.Effect.DENY, actions=[*actions], resources=[*on], conditions=when)

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
-from stacks.permissions import allow
+from stacks.permissions import allow, allow_pulling
 from stacks.serving_settings import IMAGE
 from stacks.storage import StorageStack
 
@@ -44,14 +44,7 @@ class EndpointRole(Construct):
             resource="repository",
             resource_name=named["name"] if named else "vllm",
         )
-        allow(self.role, "ecr:GetAuthorizationToken", on=["*"], because="the action knows no resource")
-        allow(
-            self.role,
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer",
-            on=[repository],
-        )
+        allow_pulling(self.role, repository)
         allow(
             self.role,
             "logs:CreateLogGroup",

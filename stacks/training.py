@@ -10,7 +10,7 @@ from stacks.constructs.container_image import ContainerImage
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
 from stacks.judges import allow_judges
-from stacks.permissions import allow
+from stacks.permissions import allow, allow_pulling
 from stacks.s3_sources import allow_s3_sources
 from stacks.storage import StorageStack
 from stacks.training_network import allow_network
@@ -64,27 +64,18 @@ class TrainingStack(cdk.Stack):
             allow(self.role, "kms:CreateGrant", on=[deployment.kms_key], when=for_volumes)
         cdk.CfnOutput(self, "RoleArn", value=self.role.role_arn)
         if image:
-            self._allow_pulling(image.repository.repository_arn)
+            allow_pulling(self.role, image.repository.repository_arn)
         elif named := _ECR_IMAGE.match(deployment.training_image):
-            self._allow_pulling(
+            allow_pulling(
+                self.role,
                 self.format_arn(
                     service="ecr",
                     account=named["account"],
                     region=named["region"],
                     resource="repository",
                     resource_name=named["name"],
-                )
+                ),
             )
 
     def _colon_arn(self, service: str, resource: str) -> str:
         return self.format_arn(service=service, resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME)
-
-    def _allow_pulling(self, repository: str) -> None:
-        allow(self.role, "ecr:GetAuthorizationToken", on=["*"], because="the action knows no resource")
-        allow(
-            self.role,
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer",
-            on=[repository],
-        )

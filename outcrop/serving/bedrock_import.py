@@ -6,18 +6,17 @@ SageMaker endpoint that sleeps: as long as a stream may last, or as a silent con
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 
 from outcrop.errors import APIError, UnavailableError
-from outcrop.serving import bedrock_import_models, chat_shape, completion_shape
+from outcrop.serving import bedrock_import_models
 from outcrop.serving.bedrock_import_invoke import Answer, AsleepError, GoneError, invoke
-from outcrop.serving.chat_assembly import Assembly
 from outcrop.serving.clock import Clock
 from outcrop.serving.dialect import spoken
-from outcrop.serving.sagemaker import RETRY_AFTER_SECONDS, SILENT_SECONDS, STREAM_SECONDS
+from outcrop.serving.streaming import RETRY_AFTER_SECONDS, Streaming
 from outcrop.serving.streams import STREAMED, Chunks, shaped
 from outcrop.serving.threads import Threads
 from outcrop.types.model import ServedModel
@@ -26,7 +25,7 @@ _POLL_SECONDS = 10
 """How often one who waits asks, or looks at an import."""
 
 
-class BedrockImport:
+class BedrockImport(Streaming):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._threads = Threads("bedrock")
@@ -35,35 +34,6 @@ class BedrockImport:
 
     async def close(self) -> None:
         self._threads.close()
-
-    async def chat(self, model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-        assembly = Assembly()
-        async with aclosing(self._chat(model, request, SILENT_SECONDS)) as chunks:
-            async for chunk in chunks:
-                assembly.add(chunk)
-        return assembly.completion()
-
-    def stream(self, model: ServedModel, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        return self._chat(model, request, STREAM_SECONDS)
-
-    async def complete(self, model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-        async with aclosing(self._completion(model, request, SILENT_SECONDS)) as chunks:
-            return completion_shape.joined([chunk async for chunk in chunks])
-
-    def stream_completion(
-        self, model: ServedModel, request: dict[str, Any]
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._completion(model, request, STREAM_SECONDS)
-
-    def _chat(
-        self, model: ServedModel, request: dict[str, Any], patience: float
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._stream("chat/completions", model, request, chat_shape.Chunks(), patience)
-
-    def _completion(
-        self, model: ServedModel, request: dict[str, Any], patience: float
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._stream("completions", model, request, completion_shape.Chunks(), patience)
 
     async def _stream(
         self, path: str, model: ServedModel, request: dict[str, Any], chunks: Chunks, patience: float

@@ -6,36 +6,30 @@ and the SDK does so by itself, twice. All who wait share one look at SageMaker e
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 
 from outcrop import base_models
 from outcrop.errors import NotFoundError, UnavailableError
-from outcrop.serving import chat_shape, completion_shape, sagemaker_adapters, sagemaker_endpoint
-from outcrop.serving.chat_assembly import Assembly
+from outcrop.serving import sagemaker_adapters, sagemaker_endpoint
 from outcrop.serving.clock import Clock
 from outcrop.serving.dialect import spoken
 from outcrop.serving.sagemaker_invoke import AdapterLostError, Answer, AsleepError, invoke
 from outcrop.serving.sagemaker_plan import Plan, component_of_adapter, plan
+from outcrop.serving.streaming import RETRY_AFTER_SECONDS, Streaming
 from outcrop.serving.streams import STREAMED, Chunks, shaped
 from outcrop.serving.threads import Threads
 from outcrop.settings import Settings
 from outcrop.stores.serving import USED_EVERY_SECONDS, ServingStore, Sight
 from outcrop.types.model import ServedModel
 
-SILENT_SECONDS = 270
-"""A whole answer is waited for in silence, which API Gateway bears for five minutes."""
-STREAM_SECONDS = 780
-"""Of the 15 minutes of a stream, some are left for the answer."""
-RETRY_AFTER_SECONDS = 50
-"""The SDKs obey up to a minute. Three tries, as they make by default, span a quarter of an hour."""
 LOOK_SECONDS = 6
 """How often SageMaker is looked at, however many wait, and how often each of them wants to know."""
 
 
-class SageMaker:
+class SageMaker(Streaming):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
@@ -45,35 +39,6 @@ class SageMaker:
 
     async def close(self) -> None:
         self._threads.close()
-
-    async def chat(self, model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-        assembly = Assembly()
-        async with aclosing(self._chat(model, request, SILENT_SECONDS)) as chunks:
-            async for chunk in chunks:
-                assembly.add(chunk)
-        return assembly.completion()
-
-    def stream(self, model: ServedModel, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        return self._chat(model, request, STREAM_SECONDS)
-
-    async def complete(self, model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-        async with aclosing(self._completion(model, request, SILENT_SECONDS)) as chunks:
-            return completion_shape.joined([chunk async for chunk in chunks])
-
-    def stream_completion(
-        self, model: ServedModel, request: dict[str, Any]
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._completion(model, request, STREAM_SECONDS)
-
-    def _chat(
-        self, model: ServedModel, request: dict[str, Any], patience: float
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._stream("chat/completions", model, request, chat_shape.Chunks(), patience)
-
-    def _completion(
-        self, model: ServedModel, request: dict[str, Any], patience: float
-    ) -> AsyncGenerator[dict[str, Any]]:
-        return self._stream("completions", model, request, completion_shape.Chunks(), patience)
 
     async def _stream(
         self, path: str, model: ServedModel, request: dict[str, Any], chunks: Chunks, patience: float

@@ -15,7 +15,7 @@ from outcrop.errors import APIError, UnavailableError
 from outcrop.operations import training_end
 from outcrop.serving import bedrock_import_limits, server, tuned_models
 from outcrop.serving.bedrock_import import BedrockImport
-from outcrop.serving.sagemaker import SILENT_SECONDS
+from outcrop.serving.streaming import SILENT_SECONDS
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult

@@ -9,8 +9,9 @@ from openai import OpenAI
 
 from lambdas.inference import replies
 from outcrop.operations import models
-from outcrop.serving import sagemaker as sagemaker_server
-from outcrop.serving.sagemaker import SILENT_SECONDS, SageMaker
+from outcrop.serving import streaming
+from outcrop.serving.sagemaker import SageMaker
+from outcrop.serving.streaming import SILENT_SECONDS
 from outcrop.settings import settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker
@@ -91,7 +92,7 @@ def test_a_stream_that_waited_too_long_says_so_in_the_stream(
     client: OpenAI, sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replies, "PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(sagemaker_server, "STREAM_SECONDS", 60)
+    monkeypatch.setattr(streaming, "STREAM_SECONDS", 60)
     sagemaker.seconds = replace(QUICK, component=3600)
 
     with pytest.raises(openai.APIError, match="is starting"):
