@@ -136,6 +136,20 @@ def test_groups_of_one_reward_have_no_gradient_and_leave_the_weights_alone(
     assert all(torch.equal(one, before[name]) for name, one in trainer.model.named_parameters())
 
 
+def test_completions_depend_on_the_runs_seed_and_on_nothing_drawn_before(
+    tiny_caps: Path, tmp_path: Path
+) -> None:
+    first, again = (a_trainer(tiny_caps, tmp_path, Scripted([0.5] * 2 * GROUP)) for _ in range(2))
+
+    first.train()
+    torch.manual_seed(99)
+    torch.rand(5)
+    again.train()
+
+    assert again.made == first.made
+    assert len({tuple(completion) for _, completion in first.made}) > 2
+
+
 @pytest.mark.parametrize("model", ["tiny-caps", "tiny-qwen"])
 def test_what_is_submitted_early_is_what_trl_reads_in_the_end(
     tiny_caps: Path, tmp_path: Path, model: str

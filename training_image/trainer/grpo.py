@@ -5,9 +5,11 @@ A micro-batch is a group, the completions of one prompt, so that the prompt is c
 rewards are all equal, which has no gradient, costs nothing.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,11 @@ class GroupTrainer(GRPOTrainer):
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], list[list[float]]]:
         started = time.perf_counter()
-        samplings = [self._sampling] * len(prompt_ids)
+        step = self.state.global_step
+        samplings = [
+            replace(self._sampling, seed=draw_seed(self.args.seed, step, draw))
+            for draw in range(len(prompt_ids))
+        ]
         with merged(self.model):
             made = generate(
                 self.model,
@@ -233,6 +239,13 @@ class GroupTrainer(GRPOTrainer):
         self._save_optimizer_and_scheduler(str(folder))
         self._save_rng_state(str(folder))
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+
+
+def draw_seed(run: int, step: int, draw: int) -> int:
+    """Of the `draw`-th completion of a step, in a run with the seed `run`: it depends neither on what is
+    sampled beside it nor on what was drawn before it.
+    """
+    return int.from_bytes(hashlib.sha256(f"{run}/{step}/{draw}".encode()).digest()[:4])
 
 
 def is_packable(model_config: Any) -> bool:
