@@ -41,6 +41,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     # Seconds of imports: a job that is over already should not pay for them.
     import torch
 
+    from training_image.generate import stop_tokens
     from training_image.sampling import Sampling
     from training_image.trainer import checkpoints, dataset, grpo, policy, preflight
     from training_image.trainer.chat_format import ChatFormat
@@ -48,6 +49,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     from training_image.trainer.history import History
     from training_image.trainer.reporter import HISTORY, Reporter
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.sampler import LoopSampler
 
     torch.set_num_threads(os.cpu_count() or 1)
     numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
@@ -79,11 +81,12 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         numbers.temperature,
         constraint=policy.constraint(spec.response_format, chat, model, tokenizer),
     )
+    sampler = LoopSampler(stop_tokens(model, tokenizer))
     reporter = Reporter(
         spec,
         history,
         rewards,
-        Evaluator(grader, validation, tokenizer, chat, samples=numbers.eval_samples, sampling=sampling)
+        Evaluator(grader, validation, chat, sampler, samples=numbers.eval_samples, sampling=sampling)
         if validation
         else None,
         checkpoint_folder=state,
@@ -99,6 +102,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         peft_config=policy.adapter(model, numbers),
         callbacks=[reporter],
         chat=chat,
+        sampler=sampler,
         sampling=sampling,
         rewards=rewards,
         save=reporter.save,

@@ -58,10 +58,12 @@ class Gradients(TrainerCallback):
 
 def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
     """For one step of as many groups as there are rewards for."""
+    from training_image.generate import stop_tokens
     from training_image.sampling import Sampling
     from training_image.trainer import dataset, grpo, policy
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.sampler import LoopSampler
 
     class Recording(grpo.GroupTrainer):
         def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **more: Any) -> Any:
@@ -84,6 +86,7 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
         chat=chat,
+        sampler=LoopSampler(stop_tokens(model, tokenizer)),
         sampling=Sampling(20, temperature=1.0),
         rewards=Rewards(grader, rows, read=chat.read, failure_limit=1.0),
         save=lambda: None,

@@ -22,13 +22,13 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from outcrop.hyperparameters import TrainingHyperparameters
-from training_image.generate import Generated, generate
+from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.errors import TrainingError
-from training_image.trainer.merging import merged
 from training_image.trainer.packing import log_probabilities
 from training_image.trainer.rewards import GradingRound, Rewards
+from training_image.trainer.sampler import Sampler
 
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
 """Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
@@ -74,6 +74,7 @@ class GroupTrainer(GRPOTrainer):
         self,
         *,
         chat: ChatFormat,
+        sampler: Sampler,
         sampling: Sampling,
         rewards: Rewards,
         save: Callable[[], None],
@@ -83,6 +84,7 @@ class GroupTrainer(GRPOTrainer):
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
         self._chat = chat
+        self._sampler = sampler
         self._sampling = sampling
         self._rewards = rewards
         self._round: GradingRound
@@ -110,14 +112,12 @@ class GroupTrainer(GRPOTrainer):
             replace(self._sampling, seed=draw_seed(self.args.seed, step, draw))
             for draw in range(len(prompt_ids))
         ]
-        with merged(self.model):
-            made = generate(
-                self.model,
-                prompt_ids,
-                samplings,
-                stop_token_ids=self.eos_token_ids,
-                on_end=lambda place, one: self._round.submit(place, self._text(one), one.finish_reason),
-            )
+        made = self._sampler.sample(
+            self.model,
+            prompt_ids,
+            samplings,
+            on_end=lambda place, one: self._round.submit(place, self._text(one), one.finish_reason),
+        )
         self.seconds["sampling"] += time.perf_counter() - started
         logprobs = [one.logprobs + ([one.stop[1]] if one.stop else []) for one in made]
         return [_ids(one) for one in made], logprobs
