@@ -47,7 +47,8 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.history import History
-    from training_image.trainer.reporter import HISTORY, Reporter
+    from training_image.trainer.prompts import PromptQueue
+    from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
     from training_image.trainer.sampler import LoopSampler
 
@@ -67,6 +68,9 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     if resumed:
         preflight.check_checkpoint(resumed, spec)
     history = History.from_json(json.loads((resumed / HISTORY).read_bytes())) if resumed else History()
+    prompts = PromptQueue(len(rows), spec.seed)
+    if resumed:
+        prompts.restore(json.loads((resumed / PROMPTS).read_bytes()))
     grader = GraderPipeline(spec.grader, judges=spec.judges, project=spec.project)
     chat = ChatFormat(tokenizer, numbers.reasoning_effort)
     preflight.check_lengths(
@@ -95,12 +99,12 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     reporter.trainer = grpo.GroupTrainer(
         model=model,
         args=grpo.config(numbers, seed=spec.seed, folder=root / "output"),
-        train_dataset=dataset.schedule(
-            rows, steps=numbers.max_steps, batch_size=numbers.prompts_per_step, seed=spec.seed
-        ),
+        train_dataset=dataset.placeholders(numbers.max_steps * numbers.prompts_per_step),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
         callbacks=[reporter],
+        rows=rows,
+        prompts=prompts,
         chat=chat,
         sampler=sampler,
         sampling=sampling,

@@ -62,6 +62,7 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
     from training_image.sampling import Sampling
     from training_image.trainer import dataset, grpo, policy
     from training_image.trainer.chat_format import ChatFormat
+    from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
     from training_image.trainer.sampler import LoopSampler
 
@@ -82,9 +83,11 @@ def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
     return Recording(
         model=model,
         args=config,
-        train_dataset=dataset.schedule(rows, steps=1, batch_size=numbers.prompts_per_step, seed=7),
+        train_dataset=dataset.placeholders(numbers.prompts_per_step),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
+        rows=rows,
+        prompts=PromptQueue(len(rows), seed=7),
         chat=chat,
         sampler=LoopSampler(stop_tokens(model, tokenizer)),
         sampling=Sampling(20, temperature=1.0),

@@ -1,7 +1,6 @@
-"""What a run reads: its rows, and which of them each step trains on."""
+"""What a run reads: its rows, and what each asks the policy."""
 
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +31,11 @@ def question(rows: Sequence[dict[str, Any]], index: int) -> dict[str, Any]:
     return {"prompt": prompt, "tools": row.get("tools") or [], "index": index}
 
 
-def schedule(rows: list[dict[str, Any]], *, steps: int, batch_size: int, seed: int) -> Dataset:
-    """Every prompt of the run in order: the file shuffled anew for each epoch, the epochs one after another.
-
-    A step takes the next `batch_size`, so no row is dropped at the end of an epoch, and step n's prompts
-    depend on the seed and n alone: a resumed run continues where it was.
+def placeholders(prompts: int) -> Dataset:
+    """As many prompts as TRL asks for in a run. Which rows they are the `PromptQueue` says, when their
+    step has come.
     """
-
-    def questions(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        asked = [question(rows, index) for index in batch["index"]]
-        return {name: [one[name] for one in asked] for name in ("prompt", "tools", "index")}
-
-    order = _shuffled(len(rows), steps * batch_size, random.Random(seed))  # noqa: S311
-    return Dataset.from_dict({"index": order}).with_transform(questions)
-
-
-def _shuffled(rows: int, length: int, rng: random.Random) -> list[int]:
-    def epochs() -> Iterator[int]:
-        while True:
-            yield from rng.sample(range(rows), rows)
-
-    order = epochs()
-    return [next(order) for _ in range(length)]
+    return Dataset.from_dict({"prompt": [""] * prompts})
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str | None:

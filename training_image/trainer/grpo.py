@@ -8,7 +8,7 @@ rewards are all equal, which has no gradient, costs nothing.
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from outcrop.hyperparameters import TrainingHyperparameters
 from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
+from training_image.trainer.dataset import question
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.packing import log_probabilities
+from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import GradingRound, Rewards
 from training_image.trainer.sampler import Sampler
 
@@ -73,6 +75,8 @@ class GroupTrainer(GRPOTrainer):
     def __init__(
         self,
         *,
+        rows: Sequence[dict[str, Any]],
+        prompts: PromptQueue,
         chat: ChatFormat,
         sampler: Sampler,
         sampling: Sampling,
@@ -80,9 +84,13 @@ class GroupTrainer(GRPOTrainer):
         save: Callable[[], None],
         **arguments: Any,
     ) -> None:
-        """`save` is called after a step for which a callback asked for a checkpoint."""
+        """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is called
+        after a step for which a callback asked for a checkpoint.
+        """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
+        self.prompts = prompts
+        self._rows = rows
         self._chat = chat
         self._sampler = sampler
         self._sampling = sampling
@@ -146,9 +154,13 @@ class GroupTrainer(GRPOTrainer):
         tokens, which makes the others weigh less, and in the KL term."""
         place = self._step % self.args.gradient_accumulation_steps
         if place == 0 or self._buffered_inputs is None:
-            self._round = self._rewards.round(generation_batch)
-            self._questions = generation_batch
-            batch = self._generate_and_score_completions(generation_batch)
+            taken = self.prompts.take(len(generation_batch) // self.num_generations)
+            self._questions = [
+                question(self._rows, row) for row in taken for _ in range(self.num_generations)
+            ]
+            self._round = self._rewards.round(self._questions)
+            batch = self._generate_and_score_completions(self._questions)
+            self._tell_queue(taken)
             self.advantages = batch["advantages"].tolist()
             device = self.accelerator.device
             groups = [torch.tensor(group, dtype=torch.long, device=device) for group in self._comparable()]
@@ -160,6 +172,12 @@ class GroupTrainer(GRPOTrainer):
                 for group in groups
             ]
         return self._buffered_inputs[place]
+
+    def _tell_queue(self, taken: Sequence[int]) -> None:
+        rewards = [one.reward.reward for one in self._rewards.latest]
+        for group, places in zip(taken, self._comparable(), strict=True):
+            if places:
+                self.prompts.tell(group, differs=len({rewards[place] for place in places}) > 1)
 
     def _comparable(self) -> Iterator[list[int]]:
         """Of each group, the places of the completions that have a reward, if there are two to compare."""

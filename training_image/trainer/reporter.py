@@ -24,6 +24,7 @@ from training_image.trainer.rewards import Rewards, failures, judges_tokens, mea
 from training_image.trainer.validation import Validation
 
 HISTORY = "history.json"
+PROMPTS = "prompts.json"
 
 
 class Reporter(TrainerCallback):
@@ -219,6 +220,7 @@ class Reporter(TrainerCallback):
         with failed_writes_as_os_errors():
             self.trainer.write_state(folder)
         (folder / HISTORY).write_text(json.dumps(self.history.to_json()))
+        (folder / PROMPTS).write_text(json.dumps(self.trainer.prompts.to_json()))
         preflight.describe(self._spec, folder)
 
     def _checkpoint_metrics(self, step: int) -> dict[str, float]:
