@@ -84,8 +84,8 @@ class GroupTrainer(GRPOTrainer):
         save: Callable[[], None],
         **arguments: Any,
     ) -> None:
-        """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is called
-        after a step for which a callback asked for a checkpoint.
+        """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is
+        called after a step for which a callback asked for a checkpoint.
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well

@@ -3,8 +3,8 @@ nothing. Pure.
 
 A group whose rewards are all equal, because its prompt is always solved or never, has no gradient. With each
 such visit in a row the row's chance to be visited in a later pass halves, down to an eighth: the policy
-changes, and what teaches nothing today may teach something later. One visit with a difference makes it certain
-again. In the first pass every row is visited.
+changes, and what teaches nothing today may teach something later. One visit with a difference makes it
+certain again. In the first pass every row is visited.
 """
 
 import random
