@@ -80,7 +80,7 @@ def _fingerprint(context: str) -> str:
     digest = hashlib.sha256(context.encode())
     sources = [
         REPOSITORY / name
-        for name in ("app.py", "cdk.json", "outcrop/base_models.py", "outcrop/version.py", "uv.lock")
+        for name in ("app.py", "cdk.json", "outcrop/catalogue.py", "outcrop/version.py", "uv.lock")
     ]
     for path in sorted([*sources, *(REPOSITORY / "stacks").rglob("*.py")]):
         digest.update(path.relative_to(REPOSITORY).as_posix().encode())

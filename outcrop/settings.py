@@ -48,6 +48,9 @@ class Settings:
     """OUTCROP_SANDBOX_FUNCTION: ARN of the function that runs Python graders."""
     base_models: str = ""
     """OUTCROP_BASE_MODELS: ids of the models this deployment offers, joined by commas."""
+    own_models: str = "[]"
+    """OUTCROP_OWN_MODELS: JSON, the models of `outcrop/own_models.py` that this deployment adds to the
+    catalogue."""
     training_image: str = ""
     """OUTCROP_TRAINING_IMAGE: URI of the trainer's container image."""
     instance_types: str = "{}"

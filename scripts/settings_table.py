@@ -66,7 +66,11 @@ def _type(field: "Field[object]") -> str:
 
 def _default(field: "Field[object]") -> str:
     default = field.default_factory() if field.default_factory is not MISSING else field.default
-    return f"`{json.dumps(default)}`" if default or isinstance(default, bool | int) else ""
+    return (
+        f"`{json.dumps(default, default=lambda model: model.id)}`"
+        if default or isinstance(default, bool | int)
+        else ""
+    )
 
 
 def _cell(text: str) -> str:

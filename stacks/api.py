@@ -157,7 +157,7 @@ class ApiStack(cdk.Stack):
                 "OUTCROP_JUDGES": deployment.judges_json,
                 "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
                 "OUTCROP_S3_SOURCES": json.dumps(deployment.s3_sources),
-                "OUTCROP_BASE_MODELS": ",".join(deployment.models),
+                "OUTCROP_BASE_MODELS": ",".join(deployment.model_ids),
                 **machine_environment(deployment),
                 **serving_environment(deployment),
             },

@@ -12,8 +12,11 @@ from typing import Any
 
 from constructs import Node
 
-from outcrop.base_models import CATALOGUE, find
+from outcrop import own_models
+from outcrop.base_models import find
+from outcrop.catalogue import CATALOGUE
 from outcrop.types import judge
+from outcrop.types.base_model import BaseModel
 from outcrop.types.judge import Judges
 from stacks import access_settings, grader_settings, serving_settings, training_settings
 from stacks.access_settings import CustomDomain
@@ -29,13 +32,19 @@ _KEY_EXAMPLE = "arn:aws:kms:us-west-2:123456789012:key/0a1b2c3d-0000-1111-2222-3
 _POLICY_EXAMPLE = "arn:aws:iam::123456789012:policy/developer-boundary"
 _TOKEN_EXAMPLE = "arn:aws:secretsmanager:us-west-2:123456789012:secret:hugging-face-AbCdEf"  # noqa: S105
 _WEIGHTS_SOURCES = ("auto", "huggingface", "jumpstart")
-_DEFAULT_MODELS = ("openai.gpt-oss-20b", "qwen.qwen3-32b", "smollm2-135m-instruct")
+_DEFAULT_MODELS = tuple(
+    model
+    for model in CATALOGUE
+    if model.id in ("openai.gpt-oss-20b", "qwen.qwen3-32b", "smollm2-135m-instruct")
+)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    models: tuple[str, ...] = _DEFAULT_MODELS
-    """Base models that can be fine-tuned here: ids of `outcrop/base_models.py`."""
+    models: tuple[BaseModel, ...] = _DEFAULT_MODELS
+    """Base models that can be fine-tuned here: ids of `outcrop/catalogue.py`, or objects that say what
+    another one needs, like `{"id": "acme.qwen3-8b", "like": "qwen.qwen3-8b", "repository": "acme/Qwen3-8B",
+    "revision": "<commit>"}`: see [`training.md`](training.md#models)."""
     serving: str = "sagemaker"
     """What answers as the models: `sagemaker` for endpoints that sleep when nobody asks, `bedrock_import` for
     Amazon Bedrock's Custom Model Import, `openai_compatible` for the server at `serving_url`."""
@@ -47,7 +56,7 @@ class Deployment:
     empty."""
     serving_instances: ServingInstances = field(default_factory=dict)
     """Base model to the SageMaker instance type of its endpoint, or a list of up to five, the preferred one
-    first; those of `outcrop/base_models.py` without an entry."""
+    first; those of `outcrop/catalogue.py` without an entry."""
     max_adapters: int = 100
     """Tuned models and checkpoints on an endpoint at a time; the least recently used one makes room, and
     comes back when it is asked for."""
@@ -58,7 +67,7 @@ class Deployment:
     `full` for all of them and nltk's data, in a container image that CodeBuild builds."""
     instance_types: InstanceTypes = field(default_factory=dict)
     """Base model, or `*` for the others, to the SageMaker instance types that its jobs ask for, one after the
-    other until one is free; those of `outcrop/base_models.py` without an entry."""
+    other until one is free; those of `outcrop/catalogue.py` without an entry."""
     spot: bool = False
     """Ask for spot instances first, up to 90% cheaper and taken away at any time; then for others."""
     max_wait_seconds: int = 21_600
@@ -118,6 +127,15 @@ class Deployment:
         return "OutcropSandboxFull" if self.sandbox_packages == "full" else "OutcropSandbox"
 
     @property
+    def model_ids(self) -> list[str]:
+        return [model.id for model in self.models]
+
+    @property
+    def own_models_json(self) -> str:
+        """As OUTCROP_OWN_MODELS has them."""
+        return own_models.to_json([model for model in self.models if model not in CATALOGUE])
+
+    @property
     def judges_json(self) -> str:
         """As OUTCROP_JUDGES has them."""
         return json.dumps({name: one.model_dump(exclude_none=True) for name, one in self.judges.items()})
@@ -126,17 +144,19 @@ class Deployment:
     def from_context(cls, node: Node) -> "Deployment":
         """Raises: ValueError that names the setting and what would be right."""
         check_names(node, [one.name for one in fields(cls)])
+        models = _models(node.try_get_context("models"))
+        known = (*CATALOGUE, *(model for model in models if model not in CATALOGUE))
         serving_url = text(node, "serving_url", pattern=_URL, like="https://models.example.com/v1")
         deployment = cls(
-            models=_models(node.try_get_context("models")),
+            models=models,
             serving=serving_settings.serving(node, serving_url),
             serving_url=serving_url,
             serving_image=serving_settings.serving_image(node),
-            serving_instances=serving_settings.serving_instances(node),
+            serving_instances=serving_settings.serving_instances(node, known),
             max_adapters=whole_number(node, "max_adapters", 1, 1000, cls.max_adapters),
             training_image=text(node, "training_image"),
             sandbox_packages=choice(node, "sandbox_packages", "layer", "full", default=cls.sandbox_packages),
-            instance_types=training_settings.instance_types(node),
+            instance_types=training_settings.instance_types(node, known),
             spot=flag(node, "spot"),
             max_wait_seconds=whole_number(node, "max_wait_seconds", 0, 604_800, cls.max_wait_seconds),
             max_runtime_seconds=whole_number(
@@ -175,19 +195,33 @@ class Deployment:
         return deployment
 
 
-def _models(value: Any) -> tuple[str, ...]:
-    """A list; on the command line, where every value is a string, ids joined by commas."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not names:
+def _models(value: Any) -> tuple[BaseModel, ...]:
+    """A list; on the command line, where every value is a string, ids joined by commas, or JSON."""
+    said = value
+    if isinstance(value, str):
+        said = _object(value) if value.startswith("[") else value.split(",")
+    if not said:
         return _DEFAULT_MODELS
-    known = ", ".join(model.id for model in CATALOGUE)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"models must be a list of model ids, not {value!r}. Known: {known}.")
-    models = {name: find(name.strip()) for name in names}
-    for name, model in models.items():
-        if model is None:
-            raise ValueError(f"models: '{name}' is not a model that can be fine-tuned. Known: {known}.")
-    return tuple(dict.fromkeys(model.id for model in models.values() if model))
+    if not isinstance(said, list) or not all(isinstance(one, str | dict) for one in said):
+        raise ValueError(f"models must be a list of model ids, not {value!r}. Known: {_ids()}.")
+    models = {model.id: model for model in map(_model, said)}
+    return tuple(models.values())
+
+
+def _model(said: str | dict[str, Any]) -> BaseModel:
+    if isinstance(said, dict):
+        try:
+            return own_models.read(said)
+        except ValueError as error:
+            raise ValueError(f"models: {error}") from error
+    found = find(said.strip(), CATALOGUE)
+    if found is None:
+        raise ValueError(f"models: '{said}' is not a model that can be fine-tuned. Known: {_ids()}.")
+    return found
+
+
+def _ids() -> str:
+    return ", ".join(model.id for model in CATALOGUE)
 
 
 def _judges(value: Any) -> Judges:

@@ -33,7 +33,7 @@ class ServingStack(cdk.Stack):
         environment = {
             "OUTCROP_TABLE": storage.table.table_name,
             "OUTCROP_BUCKET": storage.bucket.bucket_name,
-            "OUTCROP_BASE_MODELS": ",".join(deployment.models),
+            "OUTCROP_BASE_MODELS": ",".join(deployment.model_ids),
             **serving_environment(deployment),
         }
         layer = dependency_layer(self)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from constructs import Node
 
-from outcrop.base_models import CATALOGUE, find
+from outcrop.base_models import find
 from outcrop.serving.sagemaker_plan import gpus
+from outcrop.types.base_model import BaseModel
 from stacks.setting_types import choice, json_object, text
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ def serving_image(node: Node) -> str:
     return text(node, "serving_image", pattern=IMAGE.pattern, like=_IMAGE_EXAMPLE)
 
 
-def serving_instances(node: Node) -> dict[str, list[str]]:
+def serving_instances(node: Node, known: Sequence[BaseModel]) -> dict[str, list[str]]:
     """Raises: ValueError that says what would be right."""
     chosen: dict[str, list[str]] = {}
     for name, value in json_object(node, "serving_instances", like=_EXAMPLE).items():
-        model = find(name)
+        model = find(name, known)
         if model is None or model.serving is None:
-            known = ", ".join(one.id for one in CATALOGUE if one.serving)
+            served = ", ".join(one.id for one in known if one.serving)
             raise ValueError(
-                f"serving_instances: '{name}' is no model that SageMaker serves. Known: {known}."
+                f"serving_instances: '{name}' is no model that SageMaker serves. Known: {served}."
             )
         types = [value] if isinstance(value, str) else value
         if not (

@@ -10,7 +10,8 @@ import aws_cdk as cdk
 from constructs import Node
 
 from outcrop import prices
-from outcrop.base_models import CATALOGUE, find
+from outcrop.base_models import find
+from outcrop.types.base_model import BaseModel
 from stacks.setting_types import json_object
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class TrainingVpc:
         return json.dumps(config)
 
 
-def instance_types(node: Node) -> dict[str, list[str]]:
+def instance_types(node: Node, known: Sequence[BaseModel]) -> dict[str, list[str]]:
     """Raises: ValueError that says what would be right."""
     found = json_object(node, "instance_types", like=_TYPES_EXAMPLE)
     for model, types in found.items():
-        if model != "*" and find(model) is None:
-            known = ", ".join(one.id for one in CATALOGUE)
-            raise ValueError(f"instance_types: '{model}' is neither '*' nor a model. Known: {known}.")
+        if model != "*" and find(model, known) is None:
+            ids = ", ".join(one.id for one in known)
+            raise ValueError(f"instance_types: '{model}' is neither '*' nor a model. Known: {ids}.")
         is_list = isinstance(types, list) and all(
             isinstance(one, str) and _INSTANCE_TYPE.fullmatch(one) for one in types
         )
@@ -58,7 +59,7 @@ def instance_types(node: Node) -> dict[str, list[str]]:
                 f"instance_types: '{model}' must have a list of one to {MAX_INSTANCE_TYPES} different "
                 f"SageMaker types, like {_TYPES_EXAMPLE}, not {types!r}."
             )
-    return {_id(model): types for model, types in found.items()}
+    return {_id(model, known): types for model, types in found.items()}
 
 
 def training_vpc(node: Node) -> TrainingVpc | None:
@@ -113,6 +114,6 @@ def longest_training(deployment: "Deployment") -> cdk.Duration:
     return cdk.Duration.seconds(deployment.max_runtime_seconds + waiting + _AROUND_TRAINING_SECONDS)
 
 
-def _id(model: str) -> str:
-    found = find(model)
+def _id(model: str, known: Sequence[BaseModel]) -> str:
+    found = find(model, known)
     return found.id if found else model

@@ -5,7 +5,6 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from outcrop.base_models import find
 from stacks.bundle import dependency_layer
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.weights_workflow import WeightsWorkflow
@@ -40,6 +39,8 @@ class WeightsStack(cdk.Stack):
             publish_weights=publish_weights,
         ).state_machine
         cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
+        if deployment.own_models_json != "[]":
+            cdk.CfnOutput(self, "OwnModels", value=deployment.own_models_json)
 
     def allow_status(self, function: PythonFunction) -> None:
         """What `weights.status` of `outcrop.operations` needs."""
@@ -98,7 +99,7 @@ class WeightsStack(cdk.Stack):
             if secret:
                 function.add_environment("OUTCROP_HUGGING_FACE_SECRET", secret)
                 allow(function, "secretsmanager:GetSecretValue", on=[secret])
-        names = [model.jumpstart for id in self._deployment.models if (model := find(id)) and model.jumpstart]
+        names = [model.jumpstart for model in self._deployment.models if model.jumpstart]
         if source == "huggingface" or not names:
             return
         contents = [self._public("hub-content", f"{_HUB}/Model/{name}/*") for name in names]

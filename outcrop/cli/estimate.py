@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from outcrop import base_models
 from outcrop.base_models import BaseModel
-from outcrop.cli import estimate_words, grader_inputs
+from outcrop.cli import cdk_json, estimate_words, grader_inputs
 from outcrop.cli.grader_inputs import WrongArgument
 from outcrop.cli.grader_trial import Row
 from outcrop.operations.bad_request import explain
@@ -80,9 +80,13 @@ def run(
 
 
 def _model(model: str) -> BaseModel:
-    entry = base_models.find(model)
+    try:
+        models = cdk_json.models()
+    except ValueError as error:
+        raise WrongArgument(str(error)) from error
+    entry = base_models.find(model, models)
     if entry is None:
-        known = ", ".join(one.id for one in base_models.CATALOGUE)
+        known = ", ".join(one.id for one in models)
         raise WrongArgument(f"--model: '{model}' is not a model that can be fine-tuned. Known: {known}.")
     return entry
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from outcrop import base_models
-from outcrop.base_models import CATALOGUE, BaseModel
-from outcrop.cli import deployment
+from outcrop.base_models import BaseModel
+from outcrop.cli import cdk_json, deployment
 from outcrop.cli.deployment import Profile, Region, State, refusal
 from outcrop.operations import weights
 from outcrop.operations.weights import Weights
@@ -53,7 +53,7 @@ def sync(
 
 @app.command("list")
 def list_models(profile: Profile = None, region: Region = None, state: State = None) -> None:
-    """The models of the catalogue: what of them is in the bucket."""
+    """The models of the catalogue and the deployment's own: what of them is in the bucket."""
     deployed = deployment.enter(profile, region, state)
     try:
         deployed.output("OutcropWeights", "StateMachineArn")
@@ -67,7 +67,7 @@ def list_models(profile: Profile = None, region: Region = None, state: State = N
 
 
 def _looked_up() -> list[Weights]:
-    return [weights.status(model) for model in CATALOGUE if model.repository]
+    return [weights.status(model) for model in base_models.known() if model.repository]
 
 
 def _line(found: Weights) -> tuple[str, ...]:
@@ -77,8 +77,12 @@ def _line(found: Weights) -> tuple[str, ...]:
 
 
 def _in_catalogue(name: str) -> BaseModel:
-    known = ", ".join(model.id for model in CATALOGUE if model.repository)
-    model = base_models.find(name)
+    try:
+        models = cdk_json.models()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="MODEL") from error
+    known = ", ".join(model.id for model in models if model.repository)
+    model = base_models.find(name, models)
     if model is None:
         raise typer.BadParameter(f"There is no model '{name}'. There are: {known}.", param_hint="MODEL")
     if not model.repository:

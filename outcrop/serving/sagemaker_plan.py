@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from outcrop import s3_keys
-from outcrop.base_models import BaseModel, Serving
 from outcrop.errors import UnavailableError
 from outcrop.settings import Settings
+from outcrop.types.base_model import BaseModel, Serving
 
 MAX_COPIES = 2
 """Of a base model under load; each takes an instance of its own."""

@@ -5,7 +5,7 @@ and cost. Scaling that could not be set up is set up. An endpoint that nobody ha
 with all on it; the next request makes it anew.
 """
 
-from outcrop.base_models import CATALOGUE
+from outcrop import base_models
 from outcrop.serving import sagemaker_api as api
 from outcrop.serving import sagemaker_endpoint
 from outcrop.serving.sagemaker_plan import Plan, plan
@@ -20,7 +20,10 @@ _SOMEBODY_WAITS_SECONDS = 30
 def tend(now: int) -> list[Served]:
     """The endpoints that there are, as they were seen."""
     store = ServingStore()
-    plans = {one.endpoint: one for one in (plan(entry, settings()) for entry in CATALOGUE if entry.serving)}
+    plans = {
+        one.endpoint: one
+        for one in (plan(entry, settings()) for entry in base_models.known() if entry.serving)
+    }
     seen: list[Served] = []
     for known in store.list():
         if wanted := plans.get(known.name):

@@ -39,6 +39,7 @@ SETTINGS = (
     ("OUTCROP_FILE_WORKFLOW_ARN", "OutcropFiles", "StateMachineArn"),
     ("OUTCROP_RESPONSE_WORKFLOW_ARN", "OutcropServing", "ResponseStateMachineArn"),
     ("OUTCROP_WEIGHTS_WORKFLOW_ARN", "OutcropWeights", "StateMachineArn"),
+    ("OUTCROP_OWN_MODELS", "OutcropWeights", "OwnModels"),
     ("OUTCROP_SERVING", "OutcropServing", "Serving"),
     *(("OUTCROP_SANDBOX_FUNCTION", sandbox, "FunctionArn") for sandbox in SANDBOXES),
 )

@@ -18,7 +18,7 @@ def deployment(**context: Any) -> Deployment:
 
 def test_nothing_has_to_be_set() -> None:
     assert deployment() == Deployment()
-    assert set(Deployment().models) <= {model.id for model in CATALOGUE}
+    assert set(Deployment().models) <= set(CATALOGUE)
 
 
 def test_settings_are_read_from_the_context() -> None:
@@ -31,7 +31,7 @@ def test_settings_are_read_from_the_context() -> None:
         max_concurrent_jobs="4",
     )
 
-    assert settings.models == ("qwen.qwen3-32b", "tiny-caps")
+    assert settings.model_ids == ["qwen.qwen3-32b", "tiny-caps"]
     assert settings.serving_url == "https://models.example.com/v1"
     assert settings.instance_types == {"openai.gpt-oss-20b": ["ml.p5.4xlarge"], "*": ["ml.g6e.xlarge"]}
     assert settings.max_runtime_seconds == 3600
@@ -45,10 +45,29 @@ def test_a_machine_without_a_price_may_be_asked_for_where_there_is_no_budget() -
 
 
 def test_models_may_be_joined_by_commas_on_the_command_line() -> None:
-    assert deployment(models="tiny-caps, smollm2-135m-instruct").models == (
+    assert deployment(models="tiny-caps, smollm2-135m-instruct").model_ids == [
         "tiny-caps",
         "smollm2-135m-instruct",
+    ]
+
+
+def test_a_model_of_ones_own_is_trained_on_and_served_by_what_the_settings_name() -> None:
+    own = {
+        "id": "acme.qwen3-8b",
+        "like": "qwen.qwen3-8b",
+        "repository": "acme/Qwen3-8B",
+        "revision": "0" * 40,
+    }
+
+    settings = deployment(
+        models=["tiny-caps", own],
+        instance_types={"acme.qwen3-8b": ["ml.p5.4xlarge"]},
+        serving_instances={"acme.qwen3-8b": "ml.g6e.2xlarge"},
     )
+
+    assert settings.model_ids == ["tiny-caps", "acme.qwen3-8b"]
+    assert json.loads(settings.own_models_json) == [own]
+    assert deployment(models=json.dumps(["tiny-caps", own])) == deployment(models=["tiny-caps", own])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +76,10 @@ def test_models_may_be_joined_by_commas_on_the_command_line() -> None:
         (
             {"models": "gpt-7"},
             "models: 'gpt-7' is not a model that can be fine-tuned. Known: openai.gpt-oss-20b,",
+        ),
+        (
+            {"models": [{"id": "acme.qwen3-8b", "like": "qwen.qwen3-8b", "lora_rank": 8}]},
+            "models: 'acme.qwen3-8b' has no field 'lora_rank'. There are: id, aliases, architecture,",
         ),
         ({"models": 7}, "models must be a list of model ids, not 7."),
         ({"serving_url": "models.example.com"}, "serving_url must be like 'https://models.example.com/v1'"),
