@@ -51,7 +51,7 @@ def run(
     raise typer.Exit(0 if outcome["gain_is_real"] else 1)
 
 
-def create_job(client: "OpenAI", folder: Path, **hyperparameters: Any) -> "FineTuningJob":
+def create_job(client: "OpenAI", folder: Path, *, seed: int = 7, **hyperparameters: Any) -> "FineTuningJob":
     """Upload a task folder's files and start its job; `hyperparameters` go before those of job.json."""
     training = client.files.create(file=folder / "training.jsonl", purpose="fine-tune")
     validation = client.files.create(file=folder / "validation.jsonl", purpose="fine-tune")
@@ -68,7 +68,7 @@ def create_job(client: "OpenAI", folder: Path, **hyperparameters: Any) -> "FineT
         training_file=training.id,
         validation_file=validation.id,
         suffix=folder.name.replace("_", "-"),
-        seed=7,
+        seed=seed,
         method=method,
     )
 

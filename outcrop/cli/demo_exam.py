@@ -30,7 +30,7 @@ class Exam:
     rewards: dict[str, list[float]]
 
     def accuracy(self, who: str) -> float:
-        return sum(map(_is_exact, self.rewards[who])) / len(self.questions)
+        return sum(map(is_exact, self.rewards[who])) / len(self.questions)
 
     @property
     def gain(self) -> float:
@@ -40,7 +40,7 @@ class Exam:
     def chance(self) -> float:
         """How likely so many wins are if base and tuned were equally good (one-sided sign test)."""
         pairs = [
-            (_is_exact(base), _is_exact(tuned))
+            (is_exact(base), is_exact(tuned))
             for base, tuned in zip(self.rewards["base"], self.rewards["tuned"], strict=True)
         ]
         wins, losses = pairs.count((False, True)), pairs.count((True, False))
@@ -84,14 +84,16 @@ def examine(
     """Ask both models every row's messages greedily and score the answers with the task's grader."""
     handler = grader_handler(grader)
     answers = {
-        "base": _ask(client, base, rows, max_tokens),
-        "tuned": _ask(client, tuned, rows, max_tokens),
+        "base": ask(client, base, rows, max_tokens),
+        "tuned": ask(client, tuned, rows, max_tokens),
     }
     rewards = {who: score(handler, rows, texts) for who, texts in answers.items()}
     return Exam([row["messages"][-1]["content"] for row in rows], answers, rewards)
 
 
-def _ask(client: OpenAI, model: str, rows: list[dict[str, Any]], max_tokens: int) -> list[str]:
+def ask(client: OpenAI, model: str, rows: list[dict[str, Any]], max_tokens: int) -> list[str]:
+    """What the model answers to every row's messages, greedily."""
+
     def one(row: dict[str, Any]) -> str:
         reply = client.chat.completions.create(
             model=model, messages=row["messages"], temperature=0, max_completion_tokens=max_tokens
@@ -124,7 +126,7 @@ def grader_handler(path: Path) -> Callable[..., Any]:
     return module.lambda_handler
 
 
-def _is_exact(reward: float) -> bool:
+def is_exact(reward: float) -> bool:
     return reward > 0.999
 
 
