@@ -1,8 +1,9 @@
 """Write the JSONL files of every task folder beside this script: `python examples/tasks/make_data.py`.
 
 Each task is a folder: training.jsonl, validation.jsonl, held_out.jsonl, grader.py, which scores a
-completion, and job.json, the hyperparameters. The splits share no name, city, job, age or year, so a
-gain on the held-out rows is not memory. Seeds are fixed: running this again changes nothing.
+completion, and job.json, the hyperparameters. The splits share no name, city, job, age, year, thing or way
+to complain, so a gain on the held-out rows is not memory. Seeds are fixed: running this again changes
+nothing.
 """
 
 import json
@@ -32,6 +33,57 @@ JOBS = (
     "barber tailor judge"
 ).split()
 MONTHS = "January February March April May June July August September October November December".split()
+
+THINGS = (
+    "chair table lamp phone laptop camera kettle toaster blender mixer heater fan clock tripod radio speaker "
+    "printer scanner monitor keyboard cable tablet router drill saw hammer ladder tent backpack bicycle "
+    "helmet jacket shirt belt glove sofa desk cushion mirror carpet pillow blanket towel oven fridge freezer "
+    "washer vacuum"
+).split()
+COMPLAINTS = {
+    "billing": (
+        "I was charged twice for the {}.",
+        "The price on my invoice for the {} is wrong.",
+        "Please send me a receipt for the {}.",
+        "Why did you take the money for the {} two times?",
+        "I paid for the {} with my card and the payment failed.",
+        "The discount for the {} is not on my bill.",
+        "When do I get my money back for the {}?",
+        "I want to pay for the {} in two parts.",
+        "My invoice says 90 dollars for the {}, but it costs 60.",
+        "You billed me for a {} that I never ordered.",
+        "The refund for the {} has not reached my bank.",
+        "Can I change the card that pays for the {}?",
+    ),
+    "delivery": (
+        "Where is the {} that I ordered?",
+        "The {} has not arrived yet.",
+        "The parcel with the {} went to the wrong address.",
+        "When will you ship the {}?",
+        "The courier left the {} in the rain.",
+        "Tracking says that the {} is still in your warehouse.",
+        "I was at home all day, and nobody brought the {}.",
+        "Please send the {} to my office instead.",
+        "My {} should have come last week.",
+        "The box with the {} was lost on its way.",
+        "How many days does shipping of the {} take?",
+        "The driver could not find my house to bring the {}.",
+    ),
+    "technical": (
+        "The {} does not work.",
+        "How do I switch on the {}?",
+        "The {} makes a strange noise.",
+        "My {} broke after two days.",
+        "A part of the {} is loose.",
+        "The {} stops after a minute.",
+        "I cannot find how to set up the {}.",
+        "The manual of the {} does not explain the red light.",
+        "The {} gets too hot.",
+        "The button of the {} is stuck.",
+        "My {} has a crack and no longer works.",
+        "How do I clean the {}?",
+    ),
+}
 
 
 def share(values: list[T], split: str) -> list[T]:
@@ -81,7 +133,33 @@ def occupation_json(rng: random.Random, split: str) -> Row:
     return row("Reply with JSON only.", question, {"name": person, "job": job, "city": city})
 
 
-TASKS: list[Callable[[random.Random, str], Row]] = [json_extraction, date_iso, occupation_json]
+def order_json(rng: random.Random, split: str) -> Row:
+    person, thing = rng.choice(share(NAMES, split)), rng.choice(share(THINGS, split))
+    count = rng.choice(share(list(range(2, 80)), split))
+    sentences = [
+        f"Please send {count} {thing}s to {person}.",
+        f"{person} orders {count} {thing}s.",
+        f"{person} wants to buy {count} {thing}s.",
+    ]
+    question = f"Extract name, product and quantity (a number) as JSON. Text: {rng.choice(sentences)}"
+    answer = {"name": person, "product": f"{thing}s", "quantity": count}
+    return row("Reply with JSON only.", question, answer)
+
+
+def ticket_label(rng: random.Random, split: str) -> Row:
+    label = rng.choice(list(COMPLAINTS))
+    complaint = rng.choice(share(list(COMPLAINTS[label]), split))
+    question = complaint.format(rng.choice(share(THINGS, split)))
+    return row(f"Reply with one word: {', '.join(COMPLAINTS)}.", question, label)
+
+
+TASKS: list[Callable[[random.Random, str], Row]] = [
+    json_extraction,
+    date_iso,
+    occupation_json,
+    order_json,
+    ticket_label,
+]
 
 
 def main() -> None:
