@@ -17,7 +17,7 @@ from tests.fakes.sagemaker_serving import FakeSageMaker
 from tests.serving.conftest import MakeTuned, ask, configure
 from tests.stacks.iam import Account, Policy
 from tests.stacks.role_calls import Recorder
-from tests.stacks.test_used_permissions import BY_AWS, refused, unused
+from tests.stacks.used import BY_LAMBDA, refused, unused
 
 Stacks = dict[str, dict[str, Any]]
 OF_OTHERS = ("dynamodb:", "s3:", "states:")
@@ -76,9 +76,9 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
 
     assert not sagemaker.endpoints
     for name in (inference, tending):
-        assert refused(policies[name], recorder.made[name], {}) == []
+        assert refused(policies[name], recorder.made[name]) == []
     whole_life = recorder.made[inference] | recorder.made[tending]
-    assert unused(of_serving(policies[inference]), whole_life, {}, BY_AWS) == []
+    assert unused(of_serving(policies[inference]), whole_life, BY_LAMBDA) == []
 
 
 def test_what_tends_endpoints_may_do_with_them_what_makes_them_may_and_never_asks_them(

@@ -45,6 +45,15 @@ class Recorder:
             self._role = None
 
     @contextmanager
+    def acting_as_nobody(self) -> Iterator[None]:
+        """While a test does something itself, in the midst of what a role does."""
+        role, self._role = self._role, None
+        try:
+            yield
+        finally:
+            self._role = role
+
+    @contextmanager
     def listening(self) -> Iterator[None]:
         events = boto3._get_default_session().events  # pyright: ignore[reportPrivateUsage]
         events.register("provide-client-params", self._note)
@@ -74,6 +83,28 @@ def _object(*actions: str) -> Callable[[Parameters], list[Request]]:
         return asked
 
     return of
+
+
+def _copy(params: Parameters) -> list[Request]:
+    source = params["CopySource"]
+    return [
+        Request("s3:GetObject", f"arn:aws:s3:::{source['Bucket']}/{source['Key']}"),
+        *_object("s3:PutObject")(params),
+    ]
+
+
+def _in_bucket(action: str) -> Callable[[Parameters], list[Request]]:
+    return lambda params: [Request(action, f"arn:aws:s3:::{params['Bucket']}")]
+
+
+def _hub_content(params: Parameters) -> list[Request]:
+    name = f"{params['HubName']}/{params['HubContentType']}/{params['HubContentName']}"
+    version = params.get("HubContentVersion", "1.0.0")
+    prefix = f"arn:aws:sagemaker:{REGION}:aws"
+    return [
+        Request("sagemaker:DescribeHubContent", f"{prefix}:{resource}")
+        for resource in (f"hub/{params['HubName']}", f"hub-content/{name}/{version}")
+    ]
 
 
 def _list_objects(params: Parameters) -> list[Request]:
@@ -113,6 +144,20 @@ def _plain(value: Any) -> str:
 def _on(action: str, parameter: str) -> Callable[[Parameters], list[Request]]:
     """The parameter is the ARN of what it is done to."""
     return lambda params: [Request(action, params[parameter])]
+
+
+def _builds(params: Parameters) -> list[Request]:
+    """A build is named after its project, for which IAM is asked."""
+    projects = [params["projectName"]] if "projectName" in params else []
+    projects += [id.partition(":")[0] for id in params.get("ids", ())]
+    action = "StartBuild" if "projectName" in params else "BatchGetBuilds"
+    prefix = f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project"
+    return [Request(f"codebuild:{action}", f"{prefix}/{name}") for name in projects]
+
+
+def _repository(action: str) -> Callable[[Parameters], list[Request]]:
+    prefix = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
+    return lambda params: [Request(action, f"{prefix}/{params['repositoryName']}")]
 
 
 def _training_job(action: str) -> Callable[[Parameters], list[Request]]:
@@ -227,19 +272,28 @@ REQUESTS: dict[str, Callable[[Parameters], list[Request]]] = {
     },
     "dynamodb.TransactWriteItems": _transaction,
     "bedrock-runtime.Converse": _bedrock_model,
+    "codebuild.BatchGetBuilds": _builds,
+    "codebuild.StartBuild": _builds,
+    "ecr.DescribeImages": _repository("ecr:DescribeImages"),
     "eventbridge.PutEvents": _events,
     "lambda.GetFunctionConfiguration": _is_tagged("lambda:GetFunctionConfiguration"),
     "lambda.Invoke": _is_tagged("lambda:InvokeFunction"),
     "s3.AbortMultipartUpload": _object("s3:AbortMultipartUpload"),
     "s3.CompleteMultipartUpload": _object("s3:PutObject"),
+    "s3.CopyObject": _copy,
     "s3.CreateMultipartUpload": _object("s3:PutObject"),
     "s3.DeleteObject": _object("s3:DeleteObject"),
     "s3.DeleteObjects": _delete_objects,
     "s3.GetObject": _object("s3:GetObject"),
+    "s3.GetObjectTagging": _object("s3:GetObjectTagging"),
     "s3.HeadObject": _object("s3:GetObject"),
+    "s3.ListMultipartUploads": _in_bucket("s3:ListBucketMultipartUploads"),
     "s3.ListObjectsV2": _list_objects,
+    "s3.ListParts": _object("s3:ListMultipartUploadParts"),
     "s3.PutObject": _object("s3:PutObject"),
+    "s3.PutObjectTagging": _object("s3:PutObjectTagging"),
     "s3.UploadPart": _object("s3:PutObject"),
+    "sagemaker.DescribeHubContent": _hub_content,
     "sagemaker.DescribeTrainingJob": _training_job("sagemaker:DescribeTrainingJob"),
     "sagemaker.ListTrainingJobs": lambda params: [Request("sagemaker:ListTrainingJobs", "*")],
     "sagemaker.StopTrainingJob": _training_job("sagemaker:StopTrainingJob"),

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import random
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,12 @@ import pytest
 
 from benchmarks.aws_calls import good_call
 from lambdas.workflow import process_file, run_response
+from outcrop import s3_keys
 from outcrop.settings import settings
 from outcrop.stores import clients
+from outcrop.stores.files import FileStore
 from outcrop.stores.keys import KeyStore
+from outcrop.stores.objects import ObjectStore
 from tests import factories
 from tests.account import BUCKET, sdk
 from tests.account import Account as EmulatedAccount
@@ -32,80 +34,13 @@ from tests.graders.lambda_endpoint import LambdaEndpoint
 from tests.in_process import a_context
 from tests.scripted_model_server import app as model_server
 from tests.stacks.conftest import Templates
-from tests.stacks.iam import Account, Policy, matches
-from tests.stacks.role_calls import Recorder, Request
+from tests.stacks.iam import Account, Policy
+from tests.stacks.role_calls import Recorder
+from tests.stacks.used import BY_LAMBDA, machines, refused, role_of, unused
 from tests.whole_api import served, whole_api
 from tests.workflow.conftest import Workflow, template, workflow  # noqa: F401 - fixtures
-from tests.workflow.test_results import telling
-from tests.workflow.training import completes, fails, leaves_no_result
 
 PROJECT = factories.PROJECT
-BY_AWS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-"""What Lambda does with a function's role before its code runs."""
-BY_SAGEMAKER = {
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetAuthorizationToken",
-    "ecr:GetDownloadUrlForLayer",
-    "logs:CreateLogGroup",
-    "logs:DescribeLogStreams",
-    "s3:DeleteObject",  # a checkpoint that the trainer has removed from /opt/ml/checkpoints
-}
-"""And SageMaker with a training job's: pulling the image, writing its log, keeping checkpoints in step."""
-_SELDOM = re.compile(r"models/\*/manifest.json|OutcropWeights|dynamodb:DeleteItem")
-"""What a job does whose weights are not there, and one that was cancelled while its model was registered: the
-tests of those have them."""
-_OTHER_JUDGES = re.compile(r"arn:aws:bedrock:.*(inference-profile/\*|\*::foundation-model/\*)")
-"""A judge is called by its model or by a profile of it; one of them will do."""
-
-
-@pytest.fixture(scope="module")
-def account(templates: Templates) -> Account:
-    return Account(templates)
-
-
-@pytest.fixture(scope="module")
-def policies(account: Account) -> dict[str, Policy]:
-    return account.policies()
-
-
-def role_of(templates: Templates, function: str) -> str:
-    """As docs/roles.md calls it, of the function with that logical id."""
-    (stack,) = (name for name, one in templates.items() if function in one["Resources"])
-    return f"{stack} {re.sub('[0-9A-F]{8}$', '', function)}"
-
-
-def refused(policy: Policy, made: set[Request], names: dict[str, str]) -> list[Request]:
-    """Calls that IAM would not let the role make; `names` are the deployed machines, by the emulated ones."""
-
-    return [
-        one
-        for one in made
-        if not policy.allows(one.action, names.get(one.resource, one.resource), dict(one.context))
-    ]
-
-
-def unused(policy: Policy, made: set[Request], names: dict[str, str], by_aws: set[str]) -> list[str]:
-    """What the role may do, and on what, that no call needed."""
-    asked = {(one.action, names.get(one.resource, one.resource)) for one in made}
-    return [
-        f"{action} on {resource}"
-        for one in policy.statements
-        if one["Effect"] == "Allow"
-        for action in one["Action"]
-        for resource in one["Resource"]
-        if action not in by_aws
-        and not _OTHER_JUDGES.fullmatch(resource)
-        and not any(name == action and matches(resource, on) for name, on in asked)
-    ]
-
-
-def machines(account: Account) -> dict[str, str]:
-    return {
-        os.environ["OUTCROP_STATE_MACHINE_ARN"]: account.arn("OutcropWorkflow", "TrainingStateMachine"),
-        os.environ["OUTCROP_FILE_WORKFLOW_ARN"]: account.arn("OutcropFiles", "FileStateMachine"),
-        os.environ["OUTCROP_RESPONSE_WORKFLOW_ARN"]: account.arn("OutcropServing", "ResponsesStateMachine"),
-    }
 
 
 class TheirService:
@@ -225,13 +160,11 @@ def test_the_api_the_authorizer_and_inference_need_what_they_may_and_no_more(
 
     for role in ("OutcropApi Api", "OutcropApi Authorizer", "OutcropServing Inference"):
         assert refused(policies[role], recorder.made[role], machines(account)) == [], role
-        assert unused(policies[role], recorder.made[role], machines(account), BY_AWS) == [], role
+        assert unused(policies[role], recorder.made[role], BY_LAMBDA, machines(account)) == [], role
 
 
-def test_a_file_s_workflow_needs_what_it_may_and_no_more(
-    aws: EmulatedAccount, account: Account, policies: dict[str, Policy], theirs: TheirService
-) -> None:
-    recorder, role = Recorder(), "OutcropFiles ProcessFile"
+def a_large_file(**fields: Any) -> str:
+    """Its parts are there, and are not yet put together."""
     client = sdk(PROJECT)
     large = factories.ROWS * (1 + 17 * 2**20 // len(factories.ROWS))
     parts = [io.BytesIO(large[start : start + 4 * 2**20]) for start in range(0, len(large), 4 * 2**20)]
@@ -243,17 +176,32 @@ def test_a_file_s_workflow_needs_what_it_may_and_no_more(
         expires_after={"anchor": "created_at", "seconds": 86_400},
     )
     ids = [client.uploads.parts.create(upload.id, data=part).id for part in parts]
-    file = client.uploads.complete(upload.id, part_ids=ids).file
+    file = client.uploads.complete(upload.id, part_ids=ids, **fields).file
     assert file is not None
+    return file.id
+
+
+def test_a_file_s_workflow_needs_what_it_may_and_no_more(
+    aws: EmulatedAccount, account: Account, policies: dict[str, Policy], theirs: TheirService
+) -> None:
+    recorder, role = Recorder(), "OutcropFiles ProcessFile"
+    whole, broken, deleted = a_large_file(), a_large_file(md5="0" * 32), a_large_file()
+
+    def delete(**_: Any) -> None:
+        with recorder.acting_as_nobody():
+            FileStore(PROJECT).delete(deleted)
 
     with recorder.listening(), recorder.acting_as(role):
-        process_file.handler({"project": PROJECT, "id": file.id}, a_context())
+        for file in (whole, broken):
+            process_file.handler({"project": PROJECT, "id": file}, a_context())
+        clients.s3().meta.events.register("before-call.s3.CompleteMultipartUpload", delete)
+        process_file.handler({"project": PROJECT, "id": deleted}, a_context())
 
-    # Deleting what was made of a file that is deleted meanwhile, and leaving nothing of one that fails.
-    failing = {"s3:AbortMultipartUpload"}
-    kept = f"s3:DeleteObject on arn:aws:s3:::{BUCKET}/projects/*/files/*"
+    assert ObjectStore().exists(s3_keys.file(PROJECT, whole))
+    assert not ObjectStore().exists(s3_keys.file(PROJECT, broken))
+    assert not ObjectStore().exists(s3_keys.file(PROJECT, deleted))
     assert refused(policies[role], recorder.made[role], machines(account)) == []
-    assert unused(policies[role], recorder.made[role], machines(account), BY_AWS | failing) == [kept]
+    assert unused(policies[role], recorder.made[role], BY_LAMBDA, machines(account)) == []
 
 
 def test_a_response_in_the_background_needs_what_it_may_and_no_more(
@@ -268,43 +216,24 @@ def test_a_response_in_the_background_needs_what_it_may_and_no_more(
     ):
         key = KeyStore(PROJECT).create("test")
         noise = random.Random(7).randbytes(800_000).hex()
-        body = {"input": noise, "background": True}
-        response = send(http, "responses_create", key=key, body=body).json()["id"]
+        body = {"input": noise, "background": True, "model": factories.a_tuned_model().id}
+        send(http, "permissions_create", key=key, model=body["model"], body={"project_ids": ["umbrella"]})
+        other = KeyStore("umbrella").create("test")
+        asked = {
+            PROJECT: begin_to_follow(http, key, body),
+            "umbrella": send(http, "responses_create", key=other, body=body).json()["id"],
+        }
         with recorder.acting_as(role):
-            run_response.handler({"project": PROJECT, "id": response}, a_context())
+            for project, id in asked.items():
+                run_response.handler({"project": project, "id": id}, a_context())
 
     assert refused(policies[role], recorder.made[role], machines(account)) == []
-    followed = {f"dynamodb:{name}" for name in ("BatchGetItem", "ConditionCheckItem", "Query")}
-    assert unused(policies[role], recorder.made[role], machines(account), BY_AWS | followed) == []
+    assert unused(policies[role], recorder.made[role], BY_LAMBDA, machines(account)) == []
 
 
-def test_the_steps_of_a_job_need_what_they_may_and_no_more(
-    workflow: Workflow,  # noqa: F811 - the fixture
-    templates: Templates,
-    account: Account,
-    policies: dict[str, Policy],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    recorder = Recorder()
-    workflow.running = lambda function: recorder.acting_as(role_of(templates, function))
-    workflow.training_jobs.scripts = [
-        telling(completes, 1),
-        fails("AlgorithmError: exit code 1"),
-        leaves_no_result,
-    ]
-    bad = factories.a_file(content=b"{}\n").id
-
-    with recorder.listening():
-        workflow.run(factories.a_job(training_file=bad))
-        for _ in range(3):
-            workflow.run(factories.a_job(training_file=factories.a_file().id))
-
-        monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "")
-        settings.cache_clear()
-        workflow.run(factories.a_job(training_file=factories.a_file().id))
-
-    for step in ("ValidateFiles", "PrepareTraining", "ClassifyStop", "RegisterModel"):
-        role = f"OutcropWorkflow {step}"
-        assert refused(policies[role], recorder.made[role], machines(account)) == [], role
-        left = unused(policies[role], recorder.made[role], machines(account), BY_AWS)
-        assert [one for one in left if not _SELDOM.search(one)] == [], role
+def begin_to_follow(http: httpx.Client, key: str, body: dict[str, Any]) -> str:
+    """Ask for a response that is streamed, and go away; its id."""
+    headers = {"authorization": f"Bearer {key}"}
+    with http.stream("POST", "/responses", json=body | {"stream": True}, headers=headers) as reply:
+        first = next(line for line in reply.iter_lines() if line.startswith("data: "))
+    return json.loads(first.removeprefix("data: "))["response"]["id"]

@@ -1,7 +1,7 @@
 """A hub on loopback with a small model, and the sync's steps called as its state machine calls them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +53,8 @@ class Sync:
     """Seconds that the state machine would have waited."""
     notes: list[str] = field(default_factory=list)
     calls: int = 0
+    running: Callable[[str], AbstractContextManager[None]] = lambda step: nullcontext()
+    """Around every call of a step (`list_weights`, ...)."""
 
     def run(self) -> str:
         plan: dict[str, Any] = {"tries": 0, "wait": 1}
@@ -89,7 +91,8 @@ class Sync:
             aws_request_id="1",
             get_remaining_time_in_millis=lambda: self.seconds_left() * 1000,
         )
-        return handler({"model": self.model.id, "revision": self.model.revision, **event}, context)
+        with self.running(handler.__module__.rpartition(".")[2]):
+            return handler({"model": self.model.id, "revision": self.model.revision, **event}, context)
 
 
 @pytest.fixture(scope="session")
