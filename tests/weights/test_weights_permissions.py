@@ -11,6 +11,7 @@ from outcrop import base_models
 from outcrop.base_models import BaseModel
 from outcrop.stores.clients import s3
 from scripts import synthesis
+from stacks.deployment import Deployment
 from tests.account import BUCKET, Account
 from tests.fakes.hugging_face import Fault, HuggingFace
 from tests.stacks import iam
@@ -33,7 +34,9 @@ ROLES = {
     "publish_weights": "OutcropWeights PublishWeights",
 }
 OTHER_HUB_BUCKET = "jumpstart-private-cache-prod-us-west-2"
-IN_JUMPSTART = [one.jumpstart for one in base_models.CATALOGUE if one.jumpstart]
+IN_JUMPSTART = [
+    one.jumpstart for id in Deployment().models if (one := base_models.find(id)) and one.jumpstart
+]
 
 
 @pytest.fixture(scope="module")
