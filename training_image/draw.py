@@ -1,5 +1,6 @@
 """The next token of every row of a batch, by each row's own sampling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,8 @@ class Row:
     uniforms: Tensor
     """One draw for each token that may come."""
     guide: Guide | None
+    slots: list[int] = field(default_factory=list)
+    """Where its tokens were computed: its prompt's place, then a slot for each token it has drawn."""
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: Literal["stop", "length"] | None = None
@@ -30,35 +33,70 @@ class Row:
         return bool(self.guide or wants.logit_bias or wants.presence_penalty or wants.frequency_penalty)
 
 
-def draw(logits: Tensor, rows: list[Row], position: int) -> tuple[Tensor, Tensor, dict[int, ConstraintError]]:
+def draw(
+    logits: Tensor, rows: list[Row], position: int, slots: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor, dict[int, ConstraintError]]:
     """A token of each row, its log-probability at the row's temperature, and the rows that cannot go on.
+
+    `slots`: which of the logits is each row's. Rows that share one sample alike and have the same tokens so
+    far; None: each row has its own, in order.
 
     Raises: FloatingPointError for logits that are not numbers.
     """
-    temperatures = torch.tensor([row.sampling.temperature or 1.0 for row in rows], device=logits.device)
-    probabilities = own = torch.softmax(logits / temperatures[:, None], dim=-1)
+    slots = range(len(rows)) if slots is None else slots
+    leads = _leads(rows, slots)
+    probabilities = own = _probabilities(logits, leads)
     failed: dict[int, ConstraintError] = {}
-    if any(row.is_shaped for row in rows):
-        logits, failed = _shaped(logits, rows)
-        probabilities = torch.softmax(logits / temperatures[:, None], dim=-1)
+    if any(row.is_shaped for row in leads):
+        logits, failed = _shaped(logits, leads)
+        probabilities = _probabilities(logits, leads)
+    slot = torch.tensor(slots, device=logits.device)
     likeliest = logits.argmax(dim=-1)
-    if all(row.sampling.temperature == 0 for row in rows):
-        tokens = likeliest
+    if all(row.sampling.temperature == 0 for row in leads):
+        tokens = likeliest[slot]
     else:
-        kept = _nucleus(probabilities, [row.sampling.top_p for row in rows])
+        kept = _nucleus(probabilities, [row.sampling.top_p for row in leads])
         cumulative = kept.cumsum(dim=-1)
-        chances = torch.stack([row.uniforms[position] for row in rows]).to(logits.device)
+        column, chances = _chances(rows, position, slots, len(leads))
         # The first token whose cumulative probability exceeds the draw: never one of probability 0.
         total = cumulative[:, -1:]
-        below = (chances[:, None] * total).minimum(total.nextafter(torch.zeros_like(total)))
-        drawn = torch.searchsorted(cumulative, below, right=True).squeeze(1)
+        below = (chances.to(logits.device) * total).minimum(total.nextafter(torch.zeros_like(total)))
+        drawn = torch.searchsorted(cumulative, below, right=True)[slot, column.to(logits.device)]
         greedy = torch.tensor([row.sampling.temperature == 0 for row in rows], device=logits.device)
-        tokens = torch.where(greedy, likeliest, drawn)
+        tokens = torch.where(greedy, likeliest[slot], drawn)
     tokens = tokens.clamp(max=logits.shape[1] - 1)  # beyond them is what was drawn of no numbers
-    logprobs = own.gather(1, tokens[:, None]).squeeze(1).log()
+    logprobs = own[slot, tokens].log()
     if logprobs.isnan().any():
         raise FloatingPointError("the model's logits are not numbers")
-    return tokens, logprobs, failed
+    return tokens, logprobs, {row: failed[one] for row, one in enumerate(slots) if one in failed}
+
+
+def _leads(rows: list[Row], slots: Sequence[int]) -> list[Row]:
+    """A row of each slot: what is true of its sampling and its tokens is true of all."""
+    found: dict[int, Row] = {}
+    for row, slot in zip(rows, slots, strict=True):
+        found.setdefault(slot, row)
+    return [found[slot] for slot in range(len(found))]
+
+
+def _probabilities(logits: Tensor, leads: list[Row]) -> Tensor:
+    temperatures = [row.sampling.temperature or 1.0 for row in leads]
+    if any(one != 1.0 for one in temperatures):
+        logits = logits / torch.tensor(temperatures, device=logits.device)[:, None]
+    return torch.softmax(logits, dim=-1)
+
+
+def _chances(rows: list[Row], position: int, slots: Sequence[int], count: int) -> tuple[Tensor, Tensor]:
+    """Of each row its place among those of its slot, and the rows' draws as (slots, places)."""
+    drawn: list[list[Tensor]] = [[] for _ in range(count)]
+    column = []
+    for row, slot in zip(rows, slots, strict=True):
+        column.append(len(drawn[slot]))
+        drawn[slot].append(row.uniforms[position])
+    chances = torch.zeros(count, max(map(len, drawn)))
+    for slot, ones in enumerate(drawn):
+        chances[slot, : len(ones)] = torch.stack(ones)
+    return torch.tensor(column), chances
 
 
 def _shaped(logits: Tensor, rows: list[Row]) -> tuple[Tensor, dict[int, ConstraintError]]:
@@ -92,12 +130,12 @@ def _nucleus(probabilities: Tensor, top_ps: list[float]) -> Tensor:
     return torch.zeros_like(probabilities).scatter(1, places, ordered.masked_fill(tail, 0))
 
 
-def told_tokens(logits: Tensor, drawn: Tensor, rows: list[Row]) -> list[Token]:
+def told_tokens(logits: Tensor, drawn: Tensor, rows: list[Row], slots: Sequence[int]) -> list[Token]:
     """What was drawn, with log-probabilities where they are asked for."""
     tokens = [Token(token) for token in drawn.tolist()]
     for place, row in enumerate(rows):
         if row.sampling.top_logprobs is not None:
-            tokens[place] = told(logits[place], tokens[place].id, row.sampling.top_logprobs)
+            tokens[place] = told(logits[slots[place]], tokens[place].id, row.sampling.top_logprobs)
     return tokens
 
 

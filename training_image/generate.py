@@ -1,16 +1,16 @@
 """Sample from a causal language model: the trainer's rollouts and the local inference server use this one
 loop.
 
-Leaner than `transformers.generate` where that costs most on a CPU: equal prompts are read once and their
-cache is repeated, the cache grows in place instead of being copied at every token, grouped keys are attended
-to without being repeated, finished rows leave the batch, and a token is drawn with one random number. Works
-with a PEFT model too.
+Leaner than `transformers.generate` where that costs most on a CPU: rows are computed once for as long as they
+say the same, from their prompt on; the cache grows in place instead of being copied at every token, grouped
+keys are attended to without being repeated, finished rows leave the batch, and a token is drawn with one
+random number. Works with a PEFT model too.
 
 Log-probabilities are always the model's own: what a row's sampling forbids or favours does not change them.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,7 @@ from transformers.masking_utils import sdpa_mask
 from training_image.draw import Row, draw, told, told_tokens, uniforms
 from training_image.kv_cache import KeyValueCache
 from training_image.sampling import ConstraintError, Sampling, Token
+from training_image.trunk import Trail
 
 _GROUPED_SDPA = "sdpa_grouped"
 _ROWS_PER_PREFILL = 16
@@ -40,6 +41,10 @@ class Generated:
     finish_reason: Literal["stop", "length"]
     stop: tuple[int, float] | None = None
     """The stop token that was drawn, and its log-probability."""
+    trunk: Tensor | None = None
+    """If asked for, what enters layer `trunk` at each token but the last that was drawn, prompt included:
+    (tokens, width).
+    """
 
 
 OnEnd = Callable[[int, Generated], object]
@@ -62,8 +67,10 @@ def generate(
     stop_token_ids: Collection[int],
     on_step: OnStep | None = None,
     on_end: OnEnd | None = None,
+    trunk: int | None = None,
 ) -> list[Generated]:
-    """A completion of each prompt. Prompts may differ in length.
+    """A completion of each prompt. Prompts may differ in length. `trunk`: the layer whose inputs are kept;
+    `on_end` has the completion without them.
 
     `on_step` is told each row's new token, None for a row that has ended (its stop token included), an error
     for one whose constraint cannot be kept to, and drops rows that are no longer wanted; these end with
@@ -77,10 +84,17 @@ def generate(
             Row(sampling, uniforms(sampling), sampling.constraint and sampling.constraint.start())
             for sampling in samplings
         ]
-        _decode(model, prompts, rows, frozenset(stop_token_ids), on_step, on_end)
+        with Trail.of(model, trunk) as trail:
+            _decode(model, prompts, rows, frozenset(stop_token_ids), on_step, on_end, trail)
     finally:
         model.train(was_training)
-    return [_generated(row) for row in rows]
+    made = [_generated(row) for row in rows]
+    if trail is None:
+        return made
+    return [
+        replace(one, trunk=trail.followed(len(prompt), row.slots))
+        for one, prompt, row in zip(made, prompts, rows, strict=True)
+    ]
 
 
 @torch.inference_mode()
@@ -99,14 +113,16 @@ def _decode(
     stop: frozenset[int],
     on_step: OnStep | None,
     on_end: OnEnd | None,
+    trail: Trail | None,
 ) -> None:
-    device = model.device
-    cache, padding, logits = _read(model, prompts)
+    cache, padding, logits, slots = _read(model, prompts, rows)
+    if trail:
+        trail.end_prompts()
     active = list(range(len(rows)))
     for position in range(max(row.sampling.max_tokens for row in rows)):
         going = [rows[index] for index in active]
-        drawn, logprobs, failed = draw(logits, going, position)
-        tokens = told_tokens(logits, drawn, going)
+        drawn, logprobs, failed = draw(logits, going, position, slots)
+        tokens = told_tokens(logits, drawn, going, slots)
         new: list[Token | ConstraintError | None] = [None] * len(rows)
         for place, (index, token, logprob) in enumerate(zip(active, tokens, logprobs.tolist(), strict=True)):
             row = rows[index]
@@ -129,12 +145,31 @@ def _decode(
                 on_end(index, _generated(rows[index]))
         if not kept:
             return
-        if len(kept) < len(active):
-            active = [active[place] for place in kept]
-            chosen = torch.tensor(kept, device=device)
-            cache.select(chosen)
-            padding, drawn = padding[chosen], drawn[chosen]
-        logits = _forward(model, drawn[:, None], padding, cache)
+        active = [active[place] for place in kept]
+        heads, slots = arranged([(slots[place], tokens[place].id) for place in kept])
+        sources = [slot for slot, _ in heads]
+        cache.arrange(sources)
+        padding = padding[torch.tensor(sources, device=padding.device)]
+        ids = torch.tensor([[token] for _, token in heads], device=model.device)
+        logits = _forward(model, ids, padding, cache)
+        for index, slot in zip(active, slots, strict=True):
+            rows[index].slots.append(slot)
+
+
+def arranged(heads: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[int]]:
+    """`heads`: of each row, the slot it was in and the token it has drawn. Equal ones share a slot from now
+    on: of each new slot the head, and of each row the slot. A slot stays where it is if it can.
+    """
+    distinct = list(dict.fromkeys(heads))
+    placed: dict[int, tuple[int, int]] = {}
+    for head in distinct:
+        if head[0] < len(distinct):
+            placed.setdefault(head[0], head)
+    free = (place for place in range(len(distinct)) if place not in placed)
+    staying = set(placed.values())
+    placed |= {next(free): head for head in distinct if head not in staying}
+    slots = {head: place for place, head in placed.items()}
+    return [placed[place] for place in range(len(distinct))], [slots[head] for head in heads]
 
 
 def _generated(row: Row) -> Generated:
@@ -150,9 +185,11 @@ def _accept(row: Row, token: int, stop: frozenset[int]) -> ConstraintError | Non
     return None
 
 
-def _read(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[KeyValueCache, Tensor, Tensor]:
-    """The prompts' cache, left padding of each row, and logits of the next token: each distinct prompt read
-    once.
+def _read(
+    model: Any, prompts: Sequence[Sequence[int]], rows: list[Row]
+) -> tuple[KeyValueCache, Tensor, Tensor, list[int]]:
+    """The cache of the slots that rows start from, their left padding, the logits of their next token, and
+    the slot of each row: each distinct prompt read once, and one slot for all rows that sample it alike.
     """
     places: dict[tuple[int, ...], int] = {}
     for prompt in prompts:
@@ -168,9 +205,17 @@ def _read(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[KeyValueCache, 
         part = slice(start, start + _ROWS_PER_PREFILL)
         caches.append(KeyValueCache())
         logits.append(_forward(model, ids[part], padding[part], caches[-1]))
-    repeat = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=model.device)
-    cache = KeyValueCache.stacked(caches, repeat)
-    return cache, padding[repeat], torch.cat(logits)[repeat]
+
+    slots: dict[tuple[Any, ...], int] = {}
+    starts = []
+    for index, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
+        place, law = places[tuple(prompt)], (row.sampling.temperature, row.sampling.top_p)
+        key = (place, index) if row.is_shaped else (place, law)
+        starts.append(slots.setdefault(key, len(slots)))
+        row.slots.append(place)
+    first = torch.tensor([place for place, _ in slots], device=model.device)
+    cache = KeyValueCache.stacked(caches, first, room=len(rows))
+    return cache, padding[first], torch.cat(logits)[first], starts
 
 
 def _forward(model: Any, ids: Tensor, padding: Tensor, cache: KeyValueCache) -> Tensor:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training_image.constraints import Vocabulary
 from training_image.draw import Row, draw
-from training_image.generate import Sampling, generate, stop_tokens
+from training_image.generate import Sampling, arranged, generate, stop_tokens
 from training_image.grammars import GrammarError, Thought, grammar, json_rule, response_format_grammar
 
 GREEDY = Sampling(max_tokens=20, temperature=0)
@@ -69,6 +69,52 @@ def test_a_seeded_row_draws_the_same_in_any_company(model: Any, prompts: list[li
     others = generate(model, prompts, [seeded, Sampling(20, seed=1), GREEDY], stop_token_ids=[1])[0]
 
     assert alone.token_ids == others.token_ids
+
+
+def test_rows_that_say_the_same_so_far_are_computed_once(model: Any, prompts: list[list[int]]) -> None:
+    seeds = [Sampling(max_tokens=20, temperature=0.7, seed=seed) for seed in range(6)]
+    computed: list[int] = []
+    hook = model.model.layers[0].register_forward_pre_hook(lambda _, hidden: computed.append(len(hidden[0])))
+
+    together = generate(
+        model, [*prompts[:2] * 6], [one for one in seeds for _ in range(2)], stop_token_ids=[1]
+    )
+    hook.remove()
+
+    alone = [
+        generate(model, prompts[row % 2 :][:1], [seeds[row // 2]], stop_token_ids=[1])[0] for row in range(12)
+    ]
+    assert [one.token_ids for one in together] == [one.token_ids for one in alone]
+    told = [
+        {
+            (row % 2, *one.token_ids[:length])
+            for row, one in enumerate(together)
+            if len(one.token_ids) >= length
+        }
+        for length in range(len(computed))
+    ]
+    assert computed == [len(distinct) for distinct in told]
+    assert computed[:2] == [2, len(told[1])] and len(told[1]) < 12
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        [(0, 5), (0, 5), (1, 7)],
+        [(3, 1), (3, 2), (2, 1)],
+        [(1, 1), (1, 2), (1, 3), (0, 1)],
+        [(2, 9)],
+        [(4, 1), (0, 1), (4, 2), (2, 2)],
+    ],
+)
+def test_a_slot_stays_where_it_is_unless_its_place_is_gone(heads: list[tuple[int, int]]) -> None:
+    placed, slots = arranged(heads)
+
+    assert [placed[slot] for slot in slots] == heads
+    assert len(placed) == len(set(heads))
+    moved = [place for place, (origin, _) in enumerate(placed) if origin != place]
+    assert not {placed[place][0] for place in moved} & set(moved)
+    assert all(placed[origin][0] == origin for origin, _ in placed if origin < len(placed))
 
 
 def test_a_tiny_top_p_leaves_the_likeliest_token(model: Any, prompts: list[list[int]]) -> None:

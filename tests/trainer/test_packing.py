@@ -7,7 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from training_image.generate import generate
+from training_image.sampling import Sampling
 from training_image.trainer.packing import Tree, log_probabilities
+from training_image.trunk import trunk_layers
 
 PROMPTS = [[5, 6, 7, 8]] * 3 + [[5, 6, 9]]
 COMPLETIONS = [[20, 21, 22, 1], [20, 21, 30], [40, 1], [20, 1]]
@@ -63,6 +66,39 @@ def test_gradients_are_those_of_plain_rows(model: Any) -> None:
     _weighted(_plain(model), advantages).backward()
 
     torch.testing.assert_close(from_packed, weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_what_sampling_has_left_of_the_trunk_gives_the_same_log_probabilities_and_gradients(
+    model: Any,
+) -> None:
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    weight = model.model.layers[1].mlp.up_proj.weight.requires_grad_(True)
+    samplings = [Sampling(6, seed=seed) for seed in range(4)]
+    made = generate(model, PROMPTS, samplings, stop_token_ids=[1], trunk=trunk_layers(model))
+    completions = [one.token_ids + ([one.stop[0]] if one.stop else []) for one in made]
+    trunks = [one.trunk for one in made if one.trunk is not None]
+
+    again, _ = log_probabilities(model, PROMPTS, completions, 1.0)
+    _weighted(again, [1.0, -0.5, 0.3, 2.0]).backward()
+    gradient, weight.grad = weight.grad, None
+    kept, _ = log_probabilities(model, PROMPTS, completions, 1.0, trunks)
+    _weighted(kept, [1.0, -0.5, 0.3, 2.0]).backward()
+
+    assert trunk_layers(model) == 1 and len(trunks) == 4
+    torch.testing.assert_close(torch.cat(kept), torch.cat(again), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weight.grad, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_there_is_no_trunk_where_the_embeddings_learn_or_the_layers_are_not_known(model: Any) -> None:
+    assert trunk_layers(model) == 0
+
+    model.requires_grad_(False)
+    model.model.layers[1].mlp.up_proj.weight.requires_grad_(True)
+    assert trunk_layers(model) == 1
+
+    model.config.model_type = "gpt_oss"
+    assert trunk_layers(model) == 0
 
 
 def test_entropies_are_those_of_the_whole_distribution(model: Any) -> None:

@@ -99,6 +99,8 @@ class GroupTrainer(GRPOTrainer):
         self._questions: list[dict[str, Any]] = []
         self._has_reward: list[bool] = []
         self._on_save = save
+        self._trunks: dict[tuple[int, ...], Tensor | None] = {}
+        """Of the latest step's sequences, what sampling has left for their training."""
         self.advantages: list[float] = []
         """Of the latest step's completions."""
         self.completion_tokens = 0
@@ -127,6 +129,7 @@ class GroupTrainer(GRPOTrainer):
             on_end=lambda place, one: self._round.submit(place, self._text(one), one.finish_reason),
         )
         self.seconds["sampling"] += time.perf_counter() - started
+        self._trunks |= {(*asked, *_ids(one)): one.trunk for asked, one in zip(prompt_ids, made, strict=True)}
         logprobs = [one.logprobs + ([one.stop[1]] if one.stop else []) for one in made]
         return [_ids(one) for one in made], logprobs
 
@@ -159,6 +162,7 @@ class GroupTrainer(GRPOTrainer):
                 question(self._rows, row) for row in taken for _ in range(self.num_generations)
             ]
             self._round = self._rewards.round(self._questions)
+            self._trunks = {}
             batch = self._generate_and_score_completions(self._questions)
             self._tell_queue(taken)
             self.advantages = batch["advantages"].tolist()
@@ -217,8 +221,16 @@ class GroupTrainer(GRPOTrainer):
             lengths = attention_mask[:, -logits_to_keep:].sum(dim=1).tolist()
             prompts = [row[: len(row) - length] for row, length in zip(rows, lengths, strict=True)]
             completions = [row[len(row) - length :] for row, length in zip(rows, lengths, strict=True)]
+            known = [self._trunks.get(tuple(row)) for row in rows]
+            trunks = [trunk for trunk in known if trunk is not None]
             with self.accelerator.autocast():
-                logprobs, entropies = log_probabilities(model, prompts, completions, self.temperature)
+                logprobs, entropies = log_probabilities(
+                    self.model,
+                    prompts,
+                    completions,
+                    self.temperature,
+                    trunks if len(trunks) == len(rows) else None,
+                )
             scored = _padded(logprobs, logits_to_keep), _padded(entropies, logits_to_keep), None
         else:
             scored = super()._get_per_token_logps_and_entropies(

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training_image.trunk import above, decoder_of, trunk_layers
+
 _HEAD_ROWS = 256
 """Positions whose logits (a row of the vocabulary each) are held at once."""
 
@@ -55,46 +57,66 @@ class Tree:
 
 
 def log_probabilities(
-    model: Any, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], temperature: float
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    temperature: float,
+    trunks: Sequence[Tensor] | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Of each completion: its tokens' log-probabilities, and the entropies at the places they were drawn.
 
     `model` is a decoder of transformers, or a PEFT model of one, that attends by `sdpa` in all layers.
+    `trunks`: of each sequence what enters the first layer that learns, if that is known (`Generated.trunk`).
     Gradients flow through the log-probabilities, not through the entropies.
     """
-    tree = Tree.of([[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)])
-    device = model.device
-    decoder = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = decoder.base_model(
-        input_ids=torch.tensor([tree.tokens], device=device),
-        attention_mask=tree.mask().to(device)[None, None],
-        position_ids=torch.tensor([tree.depths], device=device),
-        use_cache=False,
-    ).last_hidden_state[0]
-
-    # Each completion token is drawn at its parent: the logits of a parent serve all its children.
-    scored = sorted(
-        {node for path, prompt in zip(tree.paths, prompts, strict=True) for node in path[len(prompt) :]}
+    # Each token is drawn at the one before it: nothing is asked of the last one.
+    tree = Tree.of(
+        [[*prompt, *completion[:-1]] for prompt, completion in zip(prompts, completions, strict=True)]
     )
-    sources = sorted({tree.parents[node] for node in scored})
-    source_of = {source: row for row, source in enumerate(sources)}
-    rows = torch.tensor([source_of[tree.parents[node]] for node in scored], device=device)
-    tokens = torch.tensor([tree.tokens[node] for node in scored], device=device)
+    hidden = _hidden(model, tree, trunks)
+    device = hidden.device
+    places = [path[len(prompt) - 1 :] for path, prompt in zip(tree.paths, prompts, strict=True)]
+    sources = {place: row for row, place in enumerate(sorted({one for path in places for one in path}))}
+    pairs: dict[tuple[int, int], int] = {}
+    chosen = [
+        torch.tensor(
+            [
+                pairs.setdefault((sources[at], token), len(pairs))
+                for at, token in zip(path, tokens, strict=True)
+            ],
+            device=device,
+        )
+        for path, tokens in zip(places, completions, strict=True)
+    ]
+    rows, tokens = torch.tensor(list(pairs), device=device).T
     logprobs, entropies = _Head.apply(
-        hidden[torch.tensor(sources, device=device)],
-        decoder.get_output_embeddings().weight,
+        hidden[torch.tensor(list(sources), device=device)],
+        model.get_output_embeddings().weight,
         rows,
         tokens,
         temperature,
     )
     entropies = entropies[rows]
-
-    place = {node: index for index, node in enumerate(scored)}
-    chosen = [
-        torch.tensor([place[node] for node in path[len(prompt) :]], device=device)
-        for path, prompt in zip(tree.paths, prompts, strict=True)
-    ]
     return [logprobs[one] for one in chosen], [entropies[one] for one in chosen]
+
+
+def _hidden(model: Any, tree: Tree, trunks: Sequence[Tensor] | None) -> Tensor:
+    """(nodes, width): what the decoder makes of each node."""
+    decoder, device = decoder_of(model), model.device
+    mask = tree.mask().to(device)[None, None]
+    positions = torch.tensor([tree.depths], device=device)
+    if trunks is None:
+        output = decoder(
+            input_ids=torch.tensor([tree.tokens], device=device),
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=False,
+        )
+        return output.last_hidden_state[0]
+    place = {node: at for at, node in enumerate(node for path in tree.paths for node in path)}
+    known = torch.cat([trunk[: len(path)] for trunk, path in zip(trunks, tree.paths, strict=True)])
+    entering = known[torch.tensor([place[node] for node in range(len(tree.tokens))], device=device)]
+    return above(decoder, trunk_layers(model), entering[None], mask, positions)[0]
 
 
 class _Head(torch.autograd.Function):

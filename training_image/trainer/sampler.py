@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from training_image.generate import Generated, OnEnd, generate
 from training_image.sampling import Sampling
 from training_image.trainer.merging import merged
+from training_image.trunk import trunk_layers
 
 _TOKENS_AT_ONCE = 65_536
 
@@ -49,6 +50,7 @@ class LoopSampler:
                     samplings[start:end],
                     stop_token_ids=self._stop,
                     on_end=_moved(on_end, start) if on_end else None,
+                    trunk=trunk_layers(model) or None,
                 )
         return made
 
