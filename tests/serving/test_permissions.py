@@ -3,35 +3,30 @@ endpoint takes, and nothing else."""
 
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 from openai import OpenAI
 
+from outcrop.serving import tuned_models
 from outcrop.serving.sagemaker_tending import UNUSED_SECONDS, tend
-from stacks.deployment import Deployment
-from stacks.serving import ServingStack
-from stacks.storage import StorageStack
+from outcrop.stores.models import ModelStore
+from outcrop.types.model import as_served
+from scripts import synthesis
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker
-from tests.serving.conftest import MakeTuned, ask, configure
+from tests.serving.conftest import MakeTuned, adapter, ask, configure
 from tests.stacks.iam import Account, Policy
-from tests.stacks.role_calls import Recorder
-from tests.stacks.used import BY_LAMBDA, refused, unused
+from tests.stacks.role_calls import Recorder, Request
+from tests.stacks.used import BY_LAMBDA, BY_SAGEMAKER, refused, unused
 
 Stacks = dict[str, dict[str, Any]]
-OF_OTHERS = ("dynamodb:", "s3:", "states:")
-"""What the functions do beside serving: see test_used_permissions."""
+HOSTING = ("sagemaker:", "application-autoscaling:", "cloudwatch:", "iam:")
+"""What serving takes. What the same functions do beside it: see tests/stacks/test_used_*.py."""
 
 
 @pytest.fixture(scope="module")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    out = str(tmp_path_factory.mktemp("out"))
-    app = cdk.App(outdir=out, context={"aws:cdk:bundling-stacks": [], "models": ["qwen.qwen3-32b"]})
-    deployment = Deployment.from_context(app.node)
-    storage = StorageStack(app, "OutcropStorage", deployment=deployment)
-    serving = ServingStack(app, "OutcropServing", deployment=deployment, storage=storage)
-    return {one.stack_name: dict(Template.from_stack(one).to_json()) for one in (storage, serving)}
+def stacks() -> Stacks:
+    """A deployment whose settings are the defaults, as docs/roles.md."""
+    return synthesis.templates()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +36,7 @@ def policies(stacks: Stacks) -> dict[str, Policy]:
 
 def of_serving(policy: Policy) -> Policy:
     own = [
-        one | {"Action": [action for action in one["Action"] if not action.startswith(OF_OTHERS)]}
+        one | {"Action": [action for action in one["Action"] if action.startswith(HOSTING)]}
         for one in policy.statements
     ]
     return Policy(tuple(own))
@@ -78,7 +73,63 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
     for name in (inference, tending):
         assert refused(policies[name], recorder.made[name]) == []
     whole_life = recorder.made[inference] | recorder.made[tending]
-    assert unused(of_serving(policies[inference]), whole_life, BY_LAMBDA) == []
+    assert unused(of_serving(policies[inference]), whole_life, ()) == []
+    rows = [one for one in policies[tending].statements if not one["Action"][0].startswith(HOSTING)]
+    assert unused(Policy(tuple(rows)), recorder.made[tending], BY_LAMBDA) == []
+
+
+def test_a_model_that_is_made_or_deleted_needs_what_the_workflow_and_the_api_may_and_no_more(
+    policies: dict[str, Policy],
+    client: OpenAI,
+    sagemaker: FakeSageMaker,
+    a_tuned_model: MakeTuned,
+    clock: FakeClock,
+) -> None:
+    recorder = Recorder()
+    making, deleting = "OutcropWorkflow RegisterModel", "OutcropApi Api"
+    ask(client)  # so that the base model is awake
+
+    with recorder.listening():
+        made = as_served(ModelStore("acme").get(a_tuned_model()))
+        with recorder.acting_as(making):
+            tuned_models.made(made)
+            sagemaker.components[adapter()].failure = "It could not be loaded."
+            clock.move(60)
+            tuned_models.made(made)
+        clock.move(60)
+        with recorder.acting_as(deleting):
+            tuned_models.deleted(made)
+
+    for role in (making, deleting):
+        own = Policy(tuple(one for one in of_serving(policies[role]).statements if is_of_endpoints(one)))
+        assert refused(policies[role], recorder.made[role]) == [], role
+        assert unused(own, recorder.made[role], ()) == [], role
+
+
+def is_of_endpoints(statement: dict[str, Any]) -> bool:
+    return any("TrainingJob" not in action for action in statement["Action"])
+
+
+def test_an_endpoint_reads_what_it_is_given_and_its_service_does_the_rest(
+    policies: dict[str, Policy],
+    stacks: Stacks,
+    client: OpenAI,
+    sagemaker: FakeSageMaker,
+    a_tuned_model: MakeTuned,
+) -> None:
+    """SageMaker fetches them with the endpoint's role, from where models and components say."""
+    policy = policies["OutcropServing EndpointsEndpoint"]
+    ask(client, a_tuned_model())
+    (container,) = (one["PrimaryContainer"] for one in sagemaker.models.values())
+    weights = container["ModelDataSource"]["S3DataSource"]["S3Uri"]
+    archive = sagemaker.components[adapter()].artifact
+
+    read = [f"{weights}config.json", archive]
+    made = {Request("s3:GetObject", uri.replace("s3://", "arn:aws:s3:::")) for uri in read}
+    made.add(Request("s3:ListBucket", "arn:aws:s3:::outcrop-bucket"))
+
+    assert refused(policy, made) == []
+    assert unused(policy, made, BY_SAGEMAKER) == []
 
 
 def test_what_tends_endpoints_may_do_with_them_what_makes_them_may_and_never_asks_them(

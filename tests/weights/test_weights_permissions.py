@@ -34,9 +34,7 @@ ROLES = {
     "publish_weights": "OutcropWeights PublishWeights",
 }
 OTHER_HUB_BUCKET = "jumpstart-private-cache-prod-us-west-2"
-IN_JUMPSTART = [
-    one.jumpstart for id in Deployment().models if (one := base_models.find(id)) and one.jumpstart
-]
+IN_JUMPSTART = [one.jumpstart for one in Deployment().models if one.jumpstart]
 
 
 @pytest.fixture(scope="module")
