@@ -66,20 +66,28 @@ class EndpointRole(Construct):
 
 def allow_hosting(function: PythonFunction, endpoints: EndpointRole) -> None:
     """Let a function make endpoints, wake them, and take them away, as `outcrop.serving.sagemaker` does."""
+    allow_tending(function)
     stack = cdk.Stack.of(function)
     endpoint, config, model = (_ours(stack, kind) for kind in ("endpoint", "endpoint-config", "model"))
-    for kind, on in (("Model", model), ("EndpointConfig", config)):
-        allow(function, f"sagemaker:Create{kind}", f"sagemaker:Delete{kind}", on=[on], because=_OURS)
-    allow(function, "sagemaker:CreateEndpoint", on=[endpoint, config], because=_OURS)
-    allow(function, "sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint", on=[endpoint], because=_OURS)
-    allow_components(function, "Create", "Delete", "Describe")
-    allow(function, "sagemaker:CreateInferenceComponent", on=[model], because=_OURS)  # of a base model
+    for kind, on in (("Model", [model]), ("EndpointConfig", [config]), ("Endpoint", [endpoint, config])):
+        allow(function, f"sagemaker:Create{kind}", on=on, because=_OURS)
     component = _ours(stack, "inference-component")
     allow(function, "sagemaker:UpdateInferenceComponentRuntimeConfig", on=[component], because=_OURS)
-    allow(function, "sagemaker:ListInferenceComponents", on=["*"], because="a list has no resource to name")
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     allow(function, "iam:PassRole", on=[endpoints.role.role_arn], when=to_sagemaker)
-    _allow_scaling(function, component)
+
+
+def allow_tending(function: PythonFunction) -> None:
+    """Let a function bring endpoints that were begun to their end, and take them away."""
+    stack = cdk.Stack.of(function)
+    endpoint, config, model = (_ours(stack, kind) for kind in ("endpoint", "endpoint-config", "model"))
+    for kind, on in (("Model", model), ("EndpointConfig", config), ("Endpoint", endpoint)):
+        allow(function, f"sagemaker:Delete{kind}", on=[on], because=_OURS)
+    allow(function, "sagemaker:DescribeEndpoint", on=[endpoint], because=_OURS)
+    allow_components(function, "Create", "Delete", "Describe")
+    allow(function, "sagemaker:CreateInferenceComponent", on=[model], because=_OURS)  # of a base model
+    allow(function, "sagemaker:ListInferenceComponents", on=["*"], because="a list has no resource to name")
+    _allow_scaling(function, _ours(stack, "inference-component"))
 
 
 def allow_asking(function: PythonFunction) -> None:

@@ -12,7 +12,7 @@ from constructs import Construct
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
 from stacks.permissions import acknowledge
-from stacks.serving_permissions import EndpointRole, allow_asking, allow_hosting
+from stacks.serving_permissions import EndpointRole, allow_asking, allow_hosting, allow_tending
 from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
 
@@ -57,9 +57,10 @@ class TendedEndpoints(Construct):
         for function in (tend, *asking):
             function.add_environment("OUTCROP_SERVING_ROLE_ARN", endpoints.role.role_arn)
             function.add_environment("OUTCROP_SERVING_IMAGE", endpoints.image)
+        allow_tending(tend)
+        for function in asking:
             allow_hosting(function, endpoints)
             storage.allow_objects(function, "s3:GetObject", under=["models/*/manifest.json"])
-        for function in asking:
             allow_asking(function)
             storage.allow_rows(function, "dynamodb:DeleteItem", when=_SERVING_ROWS)
         schedule = events.Rule(

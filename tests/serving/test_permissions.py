@@ -1,6 +1,7 @@
 """What serving on SageMaker makes in the account, and what its functions may do: all that a life of an
 endpoint takes, and nothing else."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from scripts import synthesis
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker
 from tests.serving.conftest import MakeTuned, adapter, ask, configure
+from tests.serving.test_lifetimes import ask_and_leave
 from tests.stacks.iam import Account, Policy
 from tests.stacks.role_calls import Recorder, Request
 from tests.stacks.used import BY_LAMBDA, BY_SAGEMAKER, refused, unused
@@ -64,7 +66,14 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
             configure(monkeypatch, OUTCROP_SERVING_IMAGE="another")
             clock.move(3600)
             ask(client, model)
+        for _ in range(4):
+            clock.move(UNUSED_SECONDS)
+            tend(int(clock.now()))
+        asyncio.run(ask_and_leave(sagemaker, as_served(ModelStore("acme").get(model))))
         with recorder.acting_as(tending):
+            for _ in range(4):
+                clock.move(60)
+                tend(int(clock.now()))
             for _ in range(4):
                 clock.move(UNUSED_SECONDS)
                 tend(int(clock.now()))
@@ -72,10 +81,8 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
     assert not sagemaker.endpoints
     for name in (inference, tending):
         assert refused(policies[name], recorder.made[name]) == []
-    whole_life = recorder.made[inference] | recorder.made[tending]
-    assert unused(of_serving(policies[inference]), whole_life, ()) == []
-    rows = [one for one in policies[tending].statements if not one["Action"][0].startswith(HOSTING)]
-    assert unused(Policy(tuple(rows)), recorder.made[tending], BY_LAMBDA) == []
+    assert unused(of_serving(policies[inference]), recorder.made[inference], ()) == []
+    assert unused(policies[tending], recorder.made[tending], BY_LAMBDA) == []
 
 
 def test_a_model_that_is_made_or_deleted_needs_what_the_workflow_and_the_api_may_and_no_more(
@@ -132,23 +139,17 @@ def test_an_endpoint_reads_what_it_is_given_and_its_service_does_the_rest(
     assert unused(policy, made, BY_SAGEMAKER) == []
 
 
-def test_what_tends_endpoints_may_do_with_them_what_makes_them_may_and_never_asks_them(
-    policies: dict[str, Policy],
-) -> None:
+def test_what_tends_endpoints_makes_none_and_asks_none(policies: dict[str, Policy]) -> None:
     def hosting(name: str) -> set[str]:
-        return {
-            action
-            for one in of_serving(policies[name]).statements
-            for action in one["Action"]
-            if "Invoke" not in action and not action.startswith("logs:")
-        }
+        return {action for one in of_serving(policies[name]).statements for action in one["Action"]}
 
-    tending = policies["OutcropServing EndpointsTend"]
-    endpoint = "arn:aws:sagemaker:us-west-2:123456789012:endpoint/outcrop-qwen-qwen3-32b"
+    making = {f"sagemaker:Create{kind}" for kind in ("Endpoint", "EndpointConfig", "Model")}
+    asking = {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"}
+    waking = {"sagemaker:UpdateInferenceComponentRuntimeConfig", "iam:PassRole"}
 
-    assert hosting("OutcropServing EndpointsTend") == hosting("OutcropServing Inference")
-    assert hosting("OutcropServing RunResponse") == hosting("OutcropServing Inference")
-    assert not tending.allows("sagemaker:InvokeEndpoint", endpoint)
+    inference = hosting("OutcropServing Inference")
+    assert inference - hosting("OutcropServing EndpointsTend") == making | asking | waking
+    assert hosting("OutcropServing RunResponse") == inference
 
 
 @pytest.mark.parametrize("kind", ["endpoint", "endpoint-config", "inference-component", "model"])
