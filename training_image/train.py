@@ -17,7 +17,6 @@ from pathlib import Path
 from outcrop.errors import StateError
 from outcrop.graders.pipeline import GraderPipeline
 from outcrop.settings import settings
-from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingSpec
 from training_image.trainer.errors import GraderFailing, write_failure
@@ -51,10 +50,11 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
     from training_image.trainer.sampler import LoopSampler
+    from training_image.trainer.step_events import StepEvents
 
     torch.set_num_threads(os.cpu_count() or 1)
     numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
-    events = EventStore(spec.project, spec.job_id)
+    events = StepEvents(spec)
     rows = dataset.rows(channels / "training")
     validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
     model, tokenizer = policy.load(channels / "model")
@@ -93,6 +93,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         Evaluator(grader, validation, chat, sampler, samples=numbers.eval_samples, sampling=sampling)
         if validation
         else None,
+        events=events,
         checkpoint_folder=state,
         is_told_to_stop=stop.is_set,
     )
@@ -114,11 +115,14 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     if resumed:
         events.append("info", f"Training resumed from the checkpoint of step {int(resumed.name[5:])}.")
     else:
+        if events.is_begun:
+            events.append("warn", "No checkpoint of the interrupted training is whole: it begins anew.")
         events.append(
             "info",
             f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} "
             f"prompts x {numbers.num_generations} completions, {len(rows)} training rows, "
             f"{len(validation)} validation rows.",
+            data={"step": 0},
         )
     if 0 not in history.evaluations:
         reporter.evaluate(0)

@@ -1,4 +1,6 @@
-"""A job's events: what happened and the metrics of each step, one row each, appended and never changed."""
+"""A job's events: what happened and the metrics of each step, one row each, appended; a step that is taken
+again writes its own anew, under their ids.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +24,11 @@ class EventStore:
         data: dict[str, Any] | None = None,
     ) -> FineTuningJobEvent:
         event = new_event(level, message, type=type, data=data)
-        rows.put(self._pk, event.id, event)
+        self.put(event)
         return event
+
+    def put(self, event: FineTuningJobEvent) -> None:
+        rows.put(self._pk, event.id, event)
 
     def every(self) -> Sequence[FineTuningJobEvent]:
         """Oldest first."""

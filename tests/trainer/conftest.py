@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,12 @@ def tiny_caps() -> Path:
 @pytest.fixture
 def endpoint(aws: Account) -> Iterator[str]:
     """The emulated account over HTTP, for other processes: the same tables and buckets as in this one."""
+    with served_account() as url:
+        yield url
+
+
+@contextmanager
+def served_account() -> Iterator[str]:
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -116,6 +123,10 @@ def endpoint(aws: Account) -> Iterator[str]:
 
 @pytest.fixture
 def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
+    return maker(tmp_path, endpoint, tiny_caps)
+
+
+def maker(folder: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
     """`a_run(grader=..., max_steps=...)`: a queued job and its container's folder; nothing is started."""
 
     def make(
@@ -125,7 +136,7 @@ def a_run(tmp_path: Path, endpoint: str, tiny_caps: Path) -> MakeRun:
         judges: Judges | None = None,
         merge: bool = False,
         seed: int = 7,
-        root: Path = tmp_path,
+        root: Path = folder,
         **hyperparameters: Any,
     ) -> Run:
         job = factories.a_job(status="queued", model="tiny-caps")

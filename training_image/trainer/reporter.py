@@ -10,7 +10,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from outcrop import ids, s3_keys, training_metrics
 from outcrop.errors import StateError
-from outcrop.stores.events import EventStore
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
 from training_image.trainer import checkpoints, preflight
@@ -21,10 +20,15 @@ from training_image.trainer.grpo import GroupTrainer
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
 from training_image.trainer.rewards import Rewards, failures, judges_tokens, mean_metrics
+from training_image.trainer.step_events import StepEvents
 from training_image.trainer.validation import Validation
 
 HISTORY = "history.json"
 PROMPTS = "prompts.json"
+_TIMES_ITS_COST = 20
+"""The resume state is written after a step if so many times the seconds as it last took have passed,"""
+_MOST_SECONDS = 100.0
+"""or so many: SIGKILL follows SIGTERM after 120, and the step before a longer one must be on disk."""
 
 
 class Reporter(TrainerCallback):
@@ -35,6 +39,7 @@ class Reporter(TrainerCallback):
         rewards: Rewards,
         evaluator: Evaluator | None,
         *,
+        events: StepEvents,
         checkpoint_folder: Path,
         is_told_to_stop: Callable[[], bool],
     ) -> None:
@@ -47,12 +52,17 @@ class Reporter(TrainerCallback):
         self._rewards = rewards
         self._checkpoint_folder = checkpoint_folder
         self._is_told_to_stop = is_told_to_stop
-        self._events = EventStore(spec.project, spec.job_id)
+        self._events = events
         self._jobs = JobStore(spec.project)
         self._publisher = Publisher(spec)
-        self._validation = Validation(spec, evaluator, history, self._publisher) if evaluator else None
+        self._validation = (
+            Validation(spec, evaluator, history, self._publisher, events) if evaluator else None
+        )
         self._seconds: list[float] = []
         self._step_began = time.perf_counter()
+        self._is_publishing = False
+        self._state_is_due = 0.0
+        """When the resume state is written again, by `time.monotonic`."""
 
     def evaluate(self, step: int) -> None:
         if self._validation is None:
@@ -83,10 +93,11 @@ class Reporter(TrainerCallback):
         is_last = step >= numbers.max_steps
         if is_last or step % numbers.eval_interval == 0:
             self.evaluate(step)
-        control.should_save = is_last or step % numbers.save_steps == 0
+        control.should_save = True
+        self._is_publishing = is_last or step % numbers.save_steps == 0
         if not self._may_go_on(step):
             self.was_stopped = not is_last
-            control.should_save = control.should_training_stop = True
+            self._is_publishing = control.should_training_stop = True
 
     def on_log(
         self,
@@ -116,27 +127,36 @@ class Reporter(TrainerCallback):
         )
         print(training_metrics.line(self._spec.job_id, step, self._drawn(step, logs)), flush=True)
         for text in history.new_warnings():
-            self._events.append("warn", text)
+            self._events.append("warn", text, data={"step": step})
         history.failing.add(len(self._rewards.latest), failures(self._rewards.latest), window=STEPS)
         seen = len(history.failing.completions)
         steps = "the last step's completions" if seen == 1 else f"the last {seen} steps' completions"
         self._tell_of_failures(history.failing, steps, "training")
 
     def save(self) -> None:
-        """The adapter where it can be served, then the resume state, which says that it is there. A full disk
-        costs the checkpoint, not the run.
+        """After every step: the adapter where it can be served, if it is time, then the resume state, which
+        says that it is there. A full disk costs the checkpoint, not the run.
         """
         step = self.trainer.state.global_step
+        if self._is_publishing:
+            self._publish(step)
+        elif time.monotonic() < self._state_is_due:
+            return
+        began = time.monotonic()
+        try:
+            checkpoints.save(self._checkpoint_folder, step, self._write_state)
+        except OSError as error:
+            self._warn_of_full_disk("resume state", step, error)
+        ended = time.monotonic()
+        self._state_is_due = ended + min(_TIMES_ITS_COST * (ended - began), _MOST_SECONDS)
+
+    def _publish(self, step: int) -> None:
         try:
             model = self._publisher.checkpoint(self.trainer.model, step, self._checkpoint_metrics(step))
             self.history.published.append(step)
             self._events.append("info", f"Checkpoint created at step {step}: {model}", data={"step": step})
         except OSError as error:
             self._warn_of_full_disk("checkpoint", step, error)
-        try:
-            checkpoints.save(self._checkpoint_folder, step, self._write_state)
-        except OSError as error:
-            self._warn_of_full_disk("resume state", step, error)
 
     def tell_failed_step(self) -> None:
         """The completions of the step that ends the run, and why they have no reward: none taught."""
@@ -159,7 +179,8 @@ class Reporter(TrainerCallback):
             for name in ("valid_reward_base", "valid_reward_tuned")
             if name in metrics
         )
-        self._events.append("info", f"Training finished: the model is that of step {step}{told}.")
+        told = f"Training finished: the model is that of step {step}{told}."
+        self._events.append("info", told, data={"step": step})
         if self._validation:
             self._validation.compare(step)
         self._publisher.result(
@@ -177,7 +198,9 @@ class Reporter(TrainerCallback):
         try:
             return self._publisher.merged(base, adapter)
         except (OSError, TrainingError) as error:
-            self._events.append("warn", f"The model could not be merged into one: {error}")
+            step = self.history.best_step()
+            told = f"The model could not be merged into one: {error}"
+            self._events.append("warn", told, data={"step": step})
             return None
 
     def _may_go_on(self, step: int) -> bool:
@@ -198,6 +221,7 @@ class Reporter(TrainerCallback):
         return not (job.pause_requested or self._is_told_to_stop())
 
     def _tell_of_failures(self, failing: Failing, completions: str, left_out_of: str) -> None:
+        data = {"step": self.trainer.state.global_step}
         match failing.news(self._spec.hyperparameters.grader_warning_limit):
             case "failing" | "worse" as news:
                 again = " by now" if news == "worse" else ""
@@ -205,16 +229,18 @@ class Reporter(TrainerCallback):
                     "warn",
                     f"The grader failed on {failing.share:.0%} of {completions}{again} "
                     f"({failing.told_causes()}); they are left out of the {left_out_of}.",
+                    data=data,
                 )
             case "over":
                 text = f"The grader failed on no more than {failing.share:.0%} of {completions}."
-                self._events.append("info", text)
+                self._events.append("info", text, data=data)
             case None:
                 pass
 
     def _warn_of_full_disk(self, what: str, step: int, error: OSError) -> None:
         reason = error.strerror or error
-        self._events.append("warn", f"No {what} could be written at step {step}: {reason}. Training goes on.")
+        text = f"No {what} could be written at step {step}: {reason}. Training goes on."
+        self._events.append("warn", text, data={"step": step})
 
     def _write_state(self, folder: Path) -> None:
         with failed_writes_as_os_errors():

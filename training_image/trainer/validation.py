@@ -5,25 +5,30 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from outcrop.stores.events import EventStore
 from outcrop.training_spec import TrainingSpec
 from training_image.trainer import comparison
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
 from training_image.trainer.rewards import Graded, check, failures, judges_tokens, mean_reward
+from training_image.trainer.step_events import StepEvents
 
 
 class Validation:
     def __init__(
-        self, spec: TrainingSpec, evaluator: Evaluator, history: History, publisher: Publisher
+        self,
+        spec: TrainingSpec,
+        evaluator: Evaluator,
+        history: History,
+        publisher: Publisher,
+        events: StepEvents,
     ) -> None:
         self.latest: Sequence[Graded] = ()
         self._spec = spec
         self._evaluator = evaluator
         self._history = history
         self._publisher = publisher
-        self._events = EventStore(spec.project, spec.job_id)
+        self._events = events
         self._classes = comparison.classes(evaluator.rows)
 
     @property

@@ -1,0 +1,158 @@
+"""A run that is killed, at whatever moment, and started again leaves what the run leaves that was not: the
+same completions, rewards, losses and weights, and every event, checkpoint and file once.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.account import emulated_account
+from tests.trainer import killed
+from tests.trainer.conftest import MakeRun, Run, maker, served_account
+from tests.trainer.killed import Moment
+from tests.trainer.outcome import differences, outcome
+
+_TRAINER = "training_image.trainer"
+_GRPO = f"{_TRAINER}.grpo:GroupTrainer"
+_REPORTER = f"{_TRAINER}.reporter:Reporter"
+_PUBLISHER = f"{_TRAINER}.publish:Publisher"
+_CHECKPOINTS = f"{_TRAINER}.checkpoints"
+_EVENTS = "outcrop.stores.events:EventStore"
+_MODELS = "outcrop.stores.models:ModelStore"
+_OBJECTS = "outcrop.stores.objects:ObjectStore"
+
+PHASES = {
+    "evaluating the base model": [
+        Moment(f"{_TRAINER}.evaluate:Evaluator.evaluate"),
+        Moment(f"{_TRAINER}.rewards:GradingRound.submit", 9),
+        Moment(f"{_PUBLISHER}.evaluation", 1, "after"),
+        Moment(f"{_REPORTER}.evaluate", 1, "after"),
+    ],
+    "sampling": [
+        Moment(f"{_GRPO}._generate_single_turn", 3),
+        Moment(f"{_TRAINER}.rewards:GradingRound.submit", 9, "after"),
+        Moment(f"{_GRPO}._generate_single_turn", 1, "after"),
+    ],
+    "grading": [
+        Moment(f"{_TRAINER}.rewards:Rewards.rewards", 3),
+        Moment(f"{_TRAINER}.rewards:GradingRound.grade"),
+        Moment(f"{_TRAINER}.rewards:GradingRound.grade", 1, "after"),
+        Moment(f"{_TRAINER}.rewards:Rewards.rewards", 1, "after"),
+    ],
+    "forward and backward": [
+        Moment(f"{_GRPO}._compute_loss", 10),
+        Moment(f"{_GRPO}._compute_loss", 2, "after"),
+        Moment("accelerate:Accelerator.backward", 2),
+        Moment("accelerate:Accelerator.backward", 3, "after"),
+    ],
+    "the optimizer's step": [
+        Moment(f"{_REPORTER}.on_pre_optimizer_step", 3),
+        Moment("torch.optim:AdamW.step"),
+        Moment("torch.optim:AdamW.step", 1, "after"),
+        Moment("torch.optim.lr_scheduler:LambdaLR.step", 1, "after"),
+    ],
+    "publishing rollouts": [
+        Moment(f"{_PUBLISHER}.rollouts", 3),
+        Moment(f"{_PUBLISHER}.rollouts", 1, "after"),
+    ],
+    "evaluation": [
+        Moment(f"{_TRAINER}.evaluate:Evaluator.evaluate", 2),
+        Moment(f"{_TRAINER}.rewards:GradingRound.submit", 20),
+        Moment(f"{_PUBLISHER}.evaluation", 1, "after"),
+        Moment(f"{_REPORTER}.evaluate", 1, "after"),
+    ],
+    "telling progress": [
+        Moment("outcrop.stores.jobs:JobStore.progress", 3),
+        Moment("outcrop.stores.jobs:JobStore.progress", 1, "after"),
+    ],
+    "telling events": [
+        Moment(f"{_EVENTS}.put"),
+        Moment(f"{_EVENTS}.put", 1, "after"),
+        *(Moment(f"{_EVENTS}.put", call, when) for call in (2, 3) for when in ("before", "after")),
+        Moment(f"{_EVENTS}.put", 5, "after"),
+        Moment(f"{_EVENTS}.put", 5),
+    ],
+    "publishing the adapter": [
+        Moment(f"{_PUBLISHER}.checkpoint", 2),
+        Moment(f"{_OBJECTS}.upload_folder"),
+        Moment("boto3.s3.inject:upload_file", 1, "after"),
+        Moment("boto3.s3.inject:upload_file", 2),
+        Moment(f"{_OBJECTS}.upload_folder", 1, "after"),
+        Moment(f"{_MODELS}.put"),
+        Moment(f"{_MODELS}.put", 1, "after"),
+        Moment("outcrop.stores.checkpoints:CheckpointStore.put", 1, "after"),
+        Moment(f"{_PUBLISHER}.checkpoint", 1, "after"),
+    ],
+    "writing the resume state": [
+        Moment(f"{_CHECKPOINTS}:save", 2),
+        Moment(f"{_GRPO}.write_state"),
+        *(
+            Moment(f"{_GRPO}.{file}", 1, when)
+            for file in ("_save_optimizer_and_scheduler", "_save_rng_state")
+            for when in ("before", "after")
+        ),
+        Moment(f"{_GRPO}.write_state", 1, "after"),
+        Moment(f"{_REPORTER}._write_state", 1, "after"),
+    ],
+    "making the resume state last": [
+        *(Moment(f"{_CHECKPOINTS}:_sum", call) for call in (5 + 8 + 1, 5 + 4)),
+        *(Moment(f"{_CHECKPOINTS}:_sync", call) for call in (1, 5, 9)),
+        Moment("pathlib:Path.rename"),
+        Moment("pathlib:Path.rename", 1, "after"),
+        Moment(f"{_CHECKPOINTS}:save", 1, "after"),
+    ],
+    "finishing": [
+        Moment(f"{_PUBLISHER}.fetch_adapter"),
+        Moment(f"{_PUBLISHER}.fetch_adapter", 1, "after"),
+        Moment(f"{_TRAINER}.validation:Validation.compare"),
+        Moment(f"{_PUBLISHER}.comparison", 1, "after"),
+        Moment(f"{_TRAINER}.validation:Validation.compare", 1, "after"),
+        Moment(f"{_PUBLISHER}.result"),
+        Moment(f"{_PUBLISHER}.result", 1, "after"),
+    ],
+}
+"""Each is one run, killed at these moments in turn. A process counts its own calls, mostly from step 3 on."""
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_caps: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
+    """As `a_run`, in one account for all tests here."""
+    with emulated_account(), served_account() as url:
+        make = maker(tmp_path_factory.mktemp("never"), url, tiny_caps)
+
+        def a_run(**arguments: Any) -> Run:
+            return make(root=tmp_path_factory.mktemp("run"), save_steps=1, **arguments)
+
+        yield a_run
+
+
+@pytest.fixture(scope="module")
+def straight(runs: MakeRun) -> dict[str, Any]:
+    """What a run leaves that nothing happened to."""
+    run = runs()
+    assert killed.run(run.environment) == 0
+    return outcome(run)
+
+
+def train_with_kills(run: Run, *moments: Moment) -> None:
+    """One after the other, each in the process that follows the one it killed."""
+    for moment in moments:
+        assert killed.run(run.environment, moment) == -9, f"never: {moment}"
+        for folder in ("output", "model"):  # SageMaker's next container has the checkpoints, and nothing else
+            shutil.rmtree(run.root / folder, ignore_errors=True)
+    assert killed.run(run.environment) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_killed_in_any_phase_ends_as_if_it_had_not_been(
+    runs: MakeRun, straight: dict[str, Any], phase: str
+) -> None:
+    run = runs()
+
+    train_with_kills(run, *PHASES[phase])
+
+    assert differences(straight, outcome(run)) == {}
