@@ -54,7 +54,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
 
     torch.set_num_threads(os.cpu_count() or 1)
     numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
-    events = StepEvents(spec)
+    events = StepEvents(spec.project, spec.job_id)
     rows = dataset.rows(channels / "training")
     validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
     model, tokenizer = policy.load(channels / "model")

@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = tuple(str(_ROOT / room) for room in ("training_image", "outcrop"))
@@ -30,16 +34,25 @@ class Moment:
     """`package.module:name` or `package.module:Class.method`; `*` is every function of ours."""
     call: int = 1
     """Which call of it, from 1."""
-    when: Literal["before", "after"] = "before"
+    when: Literal["before", "after", "hanging"] = "before"
+    """Hanging, the process is there for ever and does not kill itself."""
 
     def __str__(self) -> str:
         return f"{self.when} call {self.call} of {self.function.rpartition(':')[2]}"
 
 
+def start(
+    environment: Mapping[str, str], moment: Moment | None = None, **constants: float
+) -> "ForkServerProcess":
+    """A trainer's process, in which `constants` of the reporter have other values."""
+    process = _processes.Process(target=_train, args=(dict(environment), moment, None, constants))
+    process.start()
+    return process
+
+
 def run(environment: Mapping[str, str], moment: Moment | None = None) -> int:
     """The exit status of a trainer's process, -9 if it was killed."""
-    process = _processes.Process(target=_train, args=(dict(environment), moment))
-    process.start()
+    process = start(environment, moment)
     process.join(timeout=600)
     if process.exitcode is None:
         process.kill()
@@ -56,13 +69,22 @@ def count_calls(environment: Mapping[str, str], told: Path) -> int:
     return int(told.read_text())
 
 
-def _train(environment: dict[str, str], moment: Moment | None, told: Path | None = None) -> None:
+def _train(
+    environment: dict[str, str],
+    moment: Moment | None,
+    told: Path | None = None,
+    constants: Mapping[str, float] | None = None,
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     import torch
 
     from training_image.train import main
+    from training_image.trainer import reporter
 
+    for name, value in (constants or {}).items():
+        assert hasattr(reporter, name)
+        setattr(reporter, name, value)
     torch.set_num_threads(1)
     torch.set_num_threads = lambda *_: None  # a second thread would wait for its turn where others run too
 
@@ -106,6 +128,8 @@ def _arm(moment: Moment) -> None:
         calls += 1
         if calls == moment.call and moment.when == "before":
             _die()
+        if calls == moment.call and moment.when == "hanging":
+            time.sleep(3600)
         answer = original(*args, **kwargs)
         if calls == moment.call:
             _die()

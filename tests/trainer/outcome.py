@@ -16,7 +16,7 @@ from outcrop.stores.objects import ObjectStore
 from tests.trainer.conftest import Run
 
 _MEASURED = ("timing", "step_time", "latency_seconds")
-_INTERRUPTIONS = ("Training started", "Training resumed", "Checkpoint step-")
+_INTERRUPTIONS = ("Training started", "Training resumed", "Checkpoint step-", "No checkpoint of")
 
 
 def outcome(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -78,11 +79,16 @@ def fill(disk: Path, *, leaving: int = 0) -> None:
     (disk / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize - leaving))
 
 
-def wait_for(path: Path) -> None:
+def wait_for_state(folder: Path, step: int) -> int:
+    """Until the resume state of that step, or of a later one, is there; the bytes of the adapter in it."""
     deadline = time.monotonic() + 300
-    while not path.exists():
+    while True:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+        for adapter in folder.glob("step-*/adapter_model.safetensors"):
+            with suppress(FileNotFoundError):  # a newer one has taken its place
+                if int(adapter.parent.name[5:]) >= step:
+                    return adapter.stat().st_size
 
 
 def test_completions_a_grader_fails_on_are_left_out_counted_and_warned_of(
@@ -278,8 +284,7 @@ def test_a_disk_that_fills_up_costs_checkpoints_and_not_the_run(
     state.symlink_to(small_disk)
 
     process = run.start()
-    wait_for(state / "step-000003")
-    adapter = (state / "step-000003/adapter_model.safetensors").stat().st_size
+    adapter = wait_for_state(state, 3)
     fill(small_disk, leaving=0 if room_for == "nothing" else adapter + 50_000)
     status = process.wait(timeout=300)
 
@@ -302,7 +307,7 @@ def test_with_no_room_anywhere_the_model_is_that_of_the_last_step_that_could_be_
     state.symlink_to(small_disk)
 
     process = run.start()
-    wait_for(state / "step-000003")
+    wait_for_state(state, 3)
     fill(small_disk)
     status = process.wait(timeout=300)
 

@@ -2,18 +2,25 @@
 same completions, rewards, losses and weights, and every event, checkpoint and file once.
 """
 
+import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outcrop import s3_keys
+from outcrop.stores.checkpoints import CheckpointStore
+from outcrop.stores.models import ModelStore
+from outcrop.stores.objects import ObjectStore
 from tests.account import emulated_account
 from tests.trainer import killed
 from tests.trainer.conftest import MakeRun, Run, maker, served_account
 from tests.trainer.killed import Moment
 from tests.trainer.outcome import differences, outcome
+from training_image.trainer.publish import ADAPTER_FILES
 
 _TRAINER = "training_image.trainer"
 _GRPO = f"{_TRAINER}.grpo:GroupTrainer"
@@ -124,7 +131,7 @@ def runs(tiny_caps: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         make = maker(tmp_path_factory.mktemp("never"), url, tiny_caps)
 
         def a_run(**arguments: Any) -> Run:
-            return make(root=tmp_path_factory.mktemp("run"), save_steps=1, **arguments)
+            return make(root=tmp_path_factory.mktemp("run"), **arguments)
 
         yield a_run
 
@@ -137,13 +144,22 @@ def straight(runs: MakeRun) -> dict[str, Any]:
     return outcome(run)
 
 
-def train_with_kills(run: Run, *moments: Moment) -> None:
-    """One after the other, each in the process that follows the one it killed."""
-    for moment in moments:
-        assert killed.run(run.environment, moment) == -9, f"never: {moment}"
-        for folder in ("output", "model"):  # SageMaker's next container has the checkpoints, and nothing else
-            shutil.rmtree(run.root / folder, ignore_errors=True)
-    assert killed.run(run.environment) == 0
+def replace_container(run: Run) -> None:
+    """SageMaker's next one has the checkpoints of the last, and nothing else of it."""
+    for folder in ("output", "model"):
+        shutil.rmtree(run.root / folder, ignore_errors=True)
+
+
+def assert_all_that_is_listed_can_be_used(run: Run) -> None:
+    spec, objects = run.spec, ObjectStore()
+    listed = CheckpointStore(spec.project, spec.job_id).list(limit=100).data
+    for one in listed:
+        served = ModelStore(spec.project).get(one.fine_tuned_model_checkpoint)
+        assert served is not None
+        assert served.adapter_key == s3_keys.adapter(spec.project, spec.job_id, one.step_number)
+        for file in ADAPTER_FILES:
+            assert objects.exists(f"{served.adapter_key}{file}")
+        assert objects.exists(s3_keys.adapter_archive(served.adapter_key))
 
 
 @pytest.mark.slow
@@ -153,6 +169,49 @@ def test_a_run_killed_in_any_phase_ends_as_if_it_had_not_been(
 ) -> None:
     run = runs()
 
-    train_with_kills(run, *PHASES[phase])
+    for moment in PHASES[phase]:
+        assert killed.run(run.environment, moment) == -9, f"never: {moment}"
+        assert_all_that_is_listed_can_be_used(run)
+        replace_container(run)
+    assert killed.run(run.environment) == 0
 
+    assert differences(straight, outcome(run)) == {}
+
+
+@pytest.mark.slow
+def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(
+    runs: MakeRun, straight: dict[str, Any], tmp_path: Path
+) -> None:
+    calls = killed.count_calls(runs().environment, tmp_path / "calls")
+    chance, kills = random.Random(1), 0
+
+    while kills < 20:
+        run = runs()
+        while killed.run(run.environment, Moment("*", chance.randint(1, calls))) == -9:
+            kills += 1
+            assert_all_that_is_listed_can_be_used(run)
+            replace_container(run)
+        assert differences(straight, outcome(run)) == {}
+
+
+@pytest.mark.slow
+def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_but_itself(
+    runs: MakeRun, straight: dict[str, Any]
+) -> None:
+    run = runs()
+    grading_step_4 = Moment(f"{_TRAINER}.rewards:Rewards.rewards", 4, "hanging")
+
+    process = killed.start(run.environment, grading_step_4, _MOST_SECONDS=0.0)
+    while not (run.root / "checkpoints/step-000003").exists():
+        assert process.is_alive()
+        time.sleep(0.1)
+    process.terminate()
+    process.join(timeout=1)
+    process.kill()
+    process.join()
+    replace_container(run)
+    assert killed.run(run.environment) == 0
+
+    assert process.exitcode == -9
+    assert "Training resumed from the checkpoint of step 3." in run.messages()
     assert differences(straight, outcome(run)) == {}

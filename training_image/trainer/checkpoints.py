@@ -57,18 +57,19 @@ def newest(root: Path, on_invalid: Callable[[Path, str], object]) -> Path | None
 
 def _folders(root: Path) -> list[Path]:
     """Newest first."""
-    return sorted((folder for folder in root.glob("step-*") if folder.is_dir()), reverse=True)
+    found = (folder for folder in root.glob(f"step-{'[0-9]' * 6}") if folder.is_dir())
+    return sorted(found, reverse=True)
 
 
 def _problem(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
-        expected: dict[str, str] = json.loads((folder / MANIFEST).read_bytes())["sha256"]
+        files = list(json.loads((folder / MANIFEST).read_bytes())["sha256"].items())
     except FileNotFoundError:
         return "it has no manifest"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return "its manifest is not readable"
-    for name, sum in expected.items():
+    for name, sum in files:
         file = folder / name
         if not file.is_file():
             return f"{name} is missing"

@@ -5,13 +5,12 @@ in the place of those it told before.
 from typing import Any
 
 from outcrop.stores.events import EventStore, new_event
-from outcrop.training_spec import TrainingSpec
 from outcrop.types.event import EventLevel, EventType, FineTuningJobEvent
 
 
 class StepEvents:
-    def __init__(self, spec: TrainingSpec) -> None:
-        self._store = EventStore(spec.project, spec.job_id)
+    def __init__(self, project: str, job_id: str) -> None:
+        self._store = EventStore(project, job_id)
         self._told = {_kind(one): one for one in self._store.every() if one.data and "step" in one.data}
 
     @property
