@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel as Schema
 
 from outcrop.base_models import BaseModel
+from outcrop.types.base_model import Attention
 from outcrop.types.method import ReinforcementHyperparameters
 
 Number = TypeVar("Number", int, float)
@@ -28,6 +29,11 @@ class TrainingHyperparameters(Schema):
     save_steps: int
     lora_r: int
     lora_layers: int | None
+    lora_targets: tuple[str, ...] = ()
+    """Linear layers by their names; all of the decoder's if empty."""
+    lora_parameters: tuple[str, ...] = ()
+    """Parameters outside of linear layers, by the ends of their names."""
+    attention: Attention = "sdpa"
     reasoning_effort: str
     grader_warning_limit: float
     grader_failure_limit: float
@@ -59,6 +65,9 @@ def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) ->
         save_steps=interval,
         lora_r=model.lora_r,
         lora_layers=model.lora_layers,
+        lora_targets=model.lora_targets,
+        lora_parameters=model.lora_parameters,
+        attention=model.attention,
         reasoning_effort=asked.reasoning_effort,
         grader_warning_limit=_or(asked.grader_warning_limit, 0.1),
         grader_failure_limit=_or(asked.grader_failure_limit, 0.5),

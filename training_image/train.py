@@ -57,7 +57,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     events = StepEvents(spec.project, spec.job_id)
     rows = dataset.rows(channels / "training")
     validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
-    model, tokenizer = policy.load(channels / "model")
+    model, tokenizer = policy.load(channels / "model", numbers.attention)
 
     resumed = checkpoints.newest(
         state,

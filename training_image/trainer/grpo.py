@@ -89,6 +89,8 @@ class GroupTrainer(GRPOTrainer):
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
+        # What balances a mixture's experts would move an adapter elsewhere, for the router is frozen.
+        self.aux_loss_enabled = False
         self.prompts = prompts
         self._rows = rows
         self._chat = chat

@@ -10,6 +10,7 @@ Weights pass through memory tensor by tensor: it takes neither the model's class
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ _COPIED = (
 )
 _GPT_OSS_ENDS = [200002, 199999, 200012]
 """Without these, Bedrock lets gpt-oss talk past the end of its turn."""
+_EXPERTS = re.compile(r"(?P<module>.*\.experts)(?P<inner>\.base_layer)?")
+_EXPERT_PARAMETERS = ("gate_up_proj", "down_proj")
+_SINGLE_EXPERT = re.compile(r"(?P<module>.*\.experts)\.(?P<number>\d+)\.(?P<part>gate|up|down)_proj\.weight")
 _BLOCKS, _SCALES = "_blocks", "_scales"
 """gpt-oss packs a weight of its experts into two tensors (MXFP4)."""
 
@@ -42,9 +46,9 @@ def write(
     Raises: TrainingError if the two do not fit each other, OSError for a full disk.
     """
     weights = _Base(base)
-    deltas = _Deltas(adapter)
+    deltas = _Deltas(adapter, transposed_experts=_is_gpt_oss(base))
     names = weights.names()
-    if strange := deltas.of - {*names}:
+    if strange := deltas.of(names) - {*names}:
         raise TrainingError(f"The adapter cannot be merged: the base model has no {min(strange)}.")
     shards = [*_shards([(name, weights.bytes(name)) for name in names], shard_bytes)]
     files: dict[str, str] = {}
@@ -106,29 +110,68 @@ class _Low:
 class _Deltas:
     """What a LoRA adapter adds to weights of its base model, by their names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, transposed_experts: bool) -> None:
+        """`transposed_experts`: whether an expert's weight is (in, out), as GPT-OSS has it."""
         described = json.loads((folder / "adapter_config.json").read_bytes())
         rank, alpha = described["r"], described["lora_alpha"]
+        self._rank = rank
         self._scale = alpha / (rank**0.5 if described.get("use_rslora") else rank)
+        self._transposed = transposed_experts
+        ends = {name.rpartition(".")[2] for name in described.get("target_parameters") or ()}
         self._low: dict[str, _Low] = {}
+        self._experts: dict[str, _Low] = {}
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as opened:
             for key in opened.keys():  # noqa: SIM118 - it is no mapping
                 if key.endswith(".lora_A.weight"):
                     module = key.removesuffix(".lora_A.weight")
-                    name = module.removeprefix("base_model.model.") + ".weight"
-                    b = opened.get_tensor(f"{module}.lora_B.weight")
-                    self._low[name] = _Low(opened.get_tensor(key), b)
+                    low = _Low(opened.get_tensor(key), opened.get_tensor(f"{module}.lora_B.weight"))
+                    name = module.removeprefix("base_model.model.")
+                    if expert := _EXPERTS.fullmatch(name):
+                        # PEFT wraps a module once for each of its parameters, in their order.
+                        inner, *outer = [one for one in _EXPERT_PARAMETERS if one in ends]
+                        parameter = inner if expert["inner"] or not outer else outer[0]
+                        self._experts[f"{expert['module']}.{parameter}"] = low
+                    else:
+                        self._low[f"{name}.weight"] = low
 
-    @property
-    def of(self) -> set[str]:
-        return {*self._low}
+    def of(self, names: Sequence[str]) -> set[str]:
+        """The tensors that get something. Experts may be one tensor or many in the base model's files."""
+        single = {name for name in names if self._expert(name)}
+        fused = {
+            name for name in self._experts if not any(one.startswith(_experts_of(name)) for one in single)
+        }
+        return {*self._low, *fused, *single}
 
     def added(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         """Computed in 32 bits: in 16 the smallest changes would round to none."""
-        low = self._low.get(name)
-        if low is None:
+        if low := self._low.get(name):
+            delta = low.b.float() @ low.a.float()
+        elif low := self._experts.get(name):
+            delta = self._of_experts(low)
+        elif found := self._expert(name):
+            delta = self._of_experts(found[0])[found[1]]
+            halves = {"gate": delta.chunk(2)[0], "up": delta.chunk(2)[1]}
+            delta = halves.get(found[2], delta)
+        else:
             return weight.contiguous()
-        return (weight.float() + self._scale * (low.b.float() @ low.a.float())).to(weight.dtype)
+        return (weight.float() + self._scale * delta).to(weight.dtype)
+
+    def _expert(self, name: str) -> tuple[_Low, int, str] | None:
+        """What is added to the experts of a tensor with one of them, its number, and which part it is."""
+        found = _SINGLE_EXPERT.fullmatch(name)
+        parameter = found and ("down_proj" if found["part"] == "down" else "gate_up_proj")
+        low = self._experts.get(f"{found['module']}.{parameter}") if found else None
+        return (low, int(found["number"]), found["part"]) if found and low else None
+
+    def _of_experts(self, low: _Low) -> torch.Tensor:
+        """(experts, out, in), or (experts, in, out)."""
+        a = low.a.float().unflatten(0, (-1, self._rank))
+        b = low.b.float().unflatten(1, (self._rank, -1))
+        return torch.einsum("ore,eri->eio" if self._transposed else "ore,eri->eoi", b, a)
+
+
+def _experts_of(name: str) -> str:
+    return name.rpartition(".")[0] + "."
 
 
 def _shards(sizes: Sequence[tuple[str, int]], most: int) -> Iterator[list[str]]:
@@ -163,6 +206,10 @@ def _write_settings(base: Path, folder: Path) -> None:
     _write(folder / "generation_config.json", generation)
     _write(folder / "tokenizer_config.json", tokenizer)
     _write(folder / "config.json", config | {"torch_dtype": "bfloat16"})
+
+
+def _is_gpt_oss(base: Path) -> bool:
+    return _read(base / "config.json").get("model_type") == "gpt_oss"
 
 
 def _read(file: Path) -> dict[str, Any]:

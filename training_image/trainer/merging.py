@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import LoraLayer, ParamWrapper
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def merged(model: Any) -> Iterator[None]:
         yield
         return
     layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    weights = [layer.get_base_layer().weight for layer in layers]
+    weights = [_weight(layer) for layer in layers]
     kept = [weight.data for weight in weights]
     try:
         with torch.no_grad():
@@ -32,3 +32,8 @@ def merged(model: Any) -> Iterator[None]:
         for layer, weight, data in zip(layers, weights, kept, strict=True):
             weight.data = data
             layer.merged_adapters.clear()
+
+
+def _weight(layer: Any) -> Any:
+    """What the adapter of a layer is added to; experts are parameters of a module with several."""
+    return layer.get_param() if isinstance(layer, ParamWrapper) else layer.get_base_layer().weight

@@ -1,26 +1,75 @@
 """The model in training: where it runs, in which precision, with which adapter, and what it may write."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.quantization_config import Mxfp4Config
 
 from outcrop.hyperparameters import TrainingHyperparameters
+from outcrop.types.base_model import Attention
 from training_image.constraints import Constraint, Vocabulary
 from training_image.generate import stop_tokens
 from training_image.grammars import GrammarError, response_format_grammar
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.errors import TrainingError
 
+_MXFP4 = "mxfp4"
 
-def load(folder: Path) -> tuple[Any, Any]:
-    """Model and tokenizer from a Hugging Face folder, on the GPU if there is one."""
+
+def load(folder: Path, attention: Attention = "sdpa") -> tuple[Any, Any]:
+    """Model and tokenizer from a Hugging Face folder, on the GPU if there is one. Weights packed into four
+    bits, as GPT-OSS's experts are, become numbers of the trainer's precision: nothing adds to packed ones.
+
+    Raises: TrainingError for a folder that is no model, or one that cannot be trained here.
+    """
+    if not any(folder.glob("*.safetensors")):
+        raise TrainingError("The model's weights are missing: its folder has no .safetensors file.")
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"The model's config.json cannot be read: {_first_line(error)}") from error
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=precision(), local_files_only=True)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu and attention != "sdpa":
+        attention = "eager"  # the others are for GPUs
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=precision(),
+            attn_implementation=attention,
+            local_files_only=True,
+            **_unpacked(config),
+        )
+    except (ImportError, ValueError) as error:
+        raise TrainingError(
+            f"The model cannot be loaded with attention '{attention}': {_first_line(error)}"
+        ) from error
+    if _unpacked(config):
+        model.to(precision())  # on a CPU without bfloat16 nothing else is in it
+    return model.to("cuda" if on_gpu else "cpu"), tokenizer
+
+
+def _unpacked(config: Any) -> dict[str, Any]:
+    """What `from_pretrained` is told for the weights to be numbers. Raises: TrainingError."""
+    packed = getattr(config, "quantization_config", None)
+    if packed is None:
+        return {}
+    method = packed.get("quant_method") if isinstance(packed, Mapping) else packed.quant_method
+    if method != _MXFP4:
+        raise TrainingError(
+            f"The model's weights are quantized by {method}, which cannot be trained: take the repository "
+            "with its weights in bfloat16."
+        )
+    return {"quantization_config": Mxfp4Config(dequantize=True)}
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def constraint(
@@ -57,18 +106,47 @@ def precision() -> torch.dtype:
 
 
 def adapter(model: Any, hyperparameters: TrainingHyperparameters) -> LoraConfig:
-    """LoRA on all linear layers of the decoder, or of its last `lora_layers` layers."""
-    layers, targets = None, "all-linear"
-    if hyperparameters.lora_layers is not None:
-        depth = model.config.num_hidden_layers
-        layers = list(range(max(0, depth - hyperparameters.lora_layers), depth))
-        # "all-linear" does not go with a choice of layers; these are the names in every Llama-like decoder.
-        targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    """LoRA on the linear layers and parameters that the hyperparameters name (all linear layers of the
+    decoder if none), in all its layers or in the last `lora_layers`. PEFT's "all-linear" would take a
+    mixture's router and experts along.
+
+    Raises: TrainingError if the model has no such layer or parameter.
+    """
+    depth = model.config.num_hidden_layers
+    first = depth - min(hyperparameters.lora_layers or depth, depth)
+    decoder = model.base_model
+    linear = {
+        name.rpartition(".")[2]
+        for name, layer in decoder.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+    }
+    if missing := {*hyperparameters.lora_targets} - linear:
+        raise TrainingError(
+            f"lora_targets: the model has no linear layer '{min(missing)}'; it has "
+            f"{', '.join(sorted(linear))}."
+        )
     return LoraConfig(
         r=hyperparameters.lora_r,
         lora_alpha=2 * hyperparameters.lora_r,
         lora_dropout=0.0,
-        target_modules=targets,
-        layers_to_transform=layers,
+        target_modules=[*hyperparameters.lora_targets] or sorted(linear),
+        target_parameters=_parameters(model, hyperparameters.lora_parameters, first),
+        layers_to_transform=list(range(first, depth)) if first else None,
         task_type="CAUSAL_LM",
     )
+
+
+def _parameters(model: Any, ends: Sequence[str], first_layer: int) -> list[str] | None:
+    """Names of the parameters that end so, from a layer on: PEFT's choice of layers is for modules alone."""
+    chosen: list[str] = []
+    for end in ends:
+        named = [name for name, _ in model.named_parameters() if name.endswith(f".{end}")]
+        if not named:
+            raise TrainingError(f"lora_parameters: the model has no parameter that ends in '{end}'.")
+        chosen += [name for name in named if _layer(name) >= first_layer]
+    return chosen or None
+
+
+def _layer(name: str) -> int:
+    found = re.search(r"\.layers\.(\d+)\.", name)
+    return int(found[1]) if found else 0
