@@ -63,9 +63,10 @@ def missing(
 def run(runs: Sequence[tuple[str, int]], tasks: Path, results: Path, asked: Row) -> None:
     """Train and examine each of `runs`, and append what came of it to `results`.
 
-    Processes are forked, so that torch and TRL are imported once.
+    Processes are forked, so that torch and TRL are imported once, and the code is the same for all.
     """
-    from training_image.trainer import grpo, reporter  # noqa: F401 - takes half a minute of a busy machine
+    from training_image import train  # noqa: F401
+    from training_image.trainer import evaluate, grpo, policy, preflight, reporter  # noqa: F401
 
     for task in {task for task, _ in runs}:
         check_disjoint(tasks / task)

@@ -8,7 +8,7 @@ nothing.
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,15 +85,23 @@ COMPLAINTS = {
     ),
 }
 
+EXAMPLES = (
+    ("What do I owe you for the candle?", "billing"),
+    ("My candle is still on its way.", "delivery"),
+    ("The candle will not light.", "technical"),
+)
+
 
 def share(values: list[T], split: str) -> list[T]:
     """Of every six values four belong to training, one to validation, one to the held-out rows."""
     return [value for place, value in enumerate(values) if place % 6 in PLACES[split]]
 
 
-def row(system: str, question: str, answer: Any) -> Row:
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
-    return {"messages": messages, "reference_answer": answer}
+def row(system: str, question: str, answer: Any, examples: Sequence[tuple[str, str]] = ()) -> Row:
+    messages = [{"role": "system", "content": system}]
+    for asked, answered in examples:
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    return {"messages": [*messages, {"role": "user", "content": question}], "reference_answer": answer}
 
 
 def json_extraction(rng: random.Random, split: str) -> Row:
@@ -150,7 +158,7 @@ def ticket_label(rng: random.Random, split: str) -> Row:
     label = rng.choice(list(COMPLAINTS))
     complaint = rng.choice(share(list(COMPLAINTS[label]), split))
     question = complaint.format(rng.choice(share(THINGS, split)))
-    return row(f"Reply with one word: {', '.join(COMPLAINTS)}.", question, label)
+    return row(f"Reply with one word: {', '.join(COMPLAINTS)}.", question, label, EXAMPLES)
 
 
 TASKS: list[Callable[[random.Random, str], Row]] = [
