@@ -2,7 +2,7 @@
 
 Same model, data, grader, LoRA shape, batch, learning rate and evaluation as Outcrop's job; everything else is
 TRL 1.16 as its documentation shows it. Trains until the greedy validation reward reaches `--target`, then
-prints one JSON line. Run: python -m benchmarks.plain_trl --task json_extraction --target 0.8
+prints one JSON line with its curve. Run: python -m benchmarks.plain_trl --task json_extraction --target 0.8
 """
 
 import argparse
@@ -31,9 +31,7 @@ def main() -> None:
 
     import torch
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     folder = TASKS / asked.task
@@ -43,7 +41,6 @@ def main() -> None:
     entry = offered(DEFAULT_MODEL, [DEFAULT_MODEL])
     tokenizer: Any = AutoTokenizer.from_pretrained(weights(DEFAULT_MODEL), padding_side="left")
     model: Any = AutoModelForCausalLM.from_pretrained(weights(DEFAULT_MODEL), dtype=torch.float32)
-    layers = model.config.num_hidden_layers
 
     def reward(completions: list[Any], row: list[str], **_: Any) -> list[float | None]:
         texts = [completion[0]["content"] for completion in completions]
@@ -76,7 +73,7 @@ def main() -> None:
             control.should_training_stop = reached >= asked.target
             return control
 
-    group, prompts = entry.num_generations, recipe["batch_size"]
+    prompts = recipe["batch_size"]
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=[reward],
@@ -84,36 +81,57 @@ def main() -> None:
             [{"prompt": row["messages"], "row": json.dumps(row)} for row in training]
         ),
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=entry.lora_r,
-            lora_alpha=2 * entry.lora_r,
-            target_modules=LINEAR,
-            layers_to_transform=list(range(layers - (entry.lora_layers or layers), layers)),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=adapter(model, lora_r=entry.lora_r, lora_layers=entry.lora_layers),
         callbacks=[StopAtTarget()],
-        args=GRPOConfig(
-            output_dir=".outcrop/bench/plain_trl",
-            per_device_train_batch_size=prompts * group,
-            num_generations=group,
+        args=settings(
+            ".outcrop/bench/plain_trl",
+            prompts=prompts,
+            num_generations=entry.num_generations,
             max_completion_length=recipe["max_completion_length"],
             max_steps=recipe.get("n_epochs", 1) * -(-len(training) // prompts),
             learning_rate=entry.learning_rate * recipe.get("learning_rate_multiplier", 1.0),
-            lr_scheduler_type="constant",
-            bf16=False,
-            use_cpu=not torch.cuda.is_available(),
-            gradient_checkpointing=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
             seed=asked.seed,
         ),
     )
     evaluate(model)  # Outcrop's job evaluates the base model, too
     trainer.train()
     reached = bool(curve) and curve[-1]["valid_reward"] >= asked.target
-    print(json.dumps({"who": "plain TRL", "reached": reached, **curve[-1]}))
+    print(json.dumps({"who": "plain TRL", "reached": reached, "curve": curve}))
+
+
+def adapter(model: Any, *, lora_r: int, lora_layers: int | None) -> Any:
+    """LoRA on the linear layers of the last `lora_layers` layers, or of all."""
+    from peft import LoraConfig
+
+    layers = model.config.num_hidden_layers
+    return LoraConfig(
+        r=lora_r,
+        lora_alpha=2 * lora_r,
+        target_modules=LINEAR,
+        layers_to_transform=list(range(layers - (lora_layers or layers), layers)),
+        task_type="CAUSAL_LM",
+    )
+
+
+def settings(folder: str, *, prompts: int, num_generations: int, **numbers: Any) -> Any:
+    """A `GRPOConfig` whose step is one batch of all completions."""
+    import torch
+    from trl.trainer.grpo_config import GRPOConfig
+
+    return GRPOConfig(
+        output_dir=folder,
+        per_device_train_batch_size=prompts * num_generations,
+        num_generations=num_generations,
+        lr_scheduler_type="constant",
+        bf16=False,
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        **numbers,
+    )
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -51,9 +51,9 @@ def draw(
         logits, failed = _shaped(logits, leads)
         probabilities = _probabilities(logits, leads)
     slot = torch.tensor(slots, device=logits.device)
-    likeliest = logits.argmax(dim=-1)
-    if all(row.sampling.temperature == 0 for row in leads):
-        tokens = likeliest[slot]
+    is_greedy = [row.sampling.temperature == 0 for row in rows]
+    if all(is_greedy):
+        tokens = logits.argmax(dim=-1)[slot]
     else:
         kept = _nucleus(probabilities, [row.sampling.top_p for row in leads])
         cumulative = kept.cumsum(dim=-1)
@@ -61,9 +61,10 @@ def draw(
         # The first token whose cumulative probability exceeds the draw: never one of probability 0.
         total = cumulative[:, -1:]
         below = (chances.to(logits.device) * total).minimum(total.nextafter(torch.zeros_like(total)))
-        drawn = torch.searchsorted(cumulative, below, right=True)[slot, column.to(logits.device)]
-        greedy = torch.tensor([row.sampling.temperature == 0 for row in rows], device=logits.device)
-        tokens = torch.where(greedy, likeliest[slot], drawn)
+        tokens = torch.searchsorted(cumulative, below, right=True)[slot, column.to(logits.device)]
+        if any(is_greedy):
+            greedy = torch.tensor(is_greedy, device=logits.device)
+            tokens = torch.where(greedy, logits.argmax(dim=-1)[slot], tokens)
     tokens = tokens.clamp(max=logits.shape[1] - 1)  # beyond them is what was drawn of no numbers
     logprobs = own[slot, tokens].log()
     if logprobs.isnan().any():
