@@ -84,7 +84,7 @@ def _control_plane(routes: Json, types: Types) -> Iterator[tuple[str, str, Json]
             if described.request is not None:
                 content["application/json"] = {"schema": types[described.request]}
             if content:
-                _add_body(operation, content)
+                _add_body(operation, content, is_optional=_is_optional(content))
             _add_reply(operation, described.reply or route["responses"]["200"]["content"])
             if described.redirects:
                 operation["responses"]["302"] = ELSEWHERE
@@ -145,8 +145,14 @@ def _add_path_parameters(operation: Json, path: str) -> None:
             operation["parameters"].append(place)
 
 
-def _add_body(operation: Json, content: Json) -> None:
-    operation["requestBody"] = {"required": True, "content": content}
+def _is_optional(content: Json) -> bool:
+    """Whether a route that takes this body does without."""
+    schema = content.get("application/json", {}).get("schema", {})
+    return {"type": "null"} in schema.get("anyOf", ())
+
+
+def _add_body(operation: Json, content: Json, *, is_optional: bool = False) -> None:
+    operation["requestBody"] = {"required": not is_optional, "content": content}
     operation["responses"] |= {kind: _error(kind) for kind in ("404", "409", "413", "415")}
 
 

@@ -158,3 +158,14 @@ def values(schema: Json) -> Iterator[Any]:
         yield schema["const"]
     for inner in schema.get("anyOf", []):
         yield from values(inner)
+
+
+def test_the_body_that_resuming_a_job_does_without_is_not_asked_for() -> None:
+    optional = [
+        operation["operationId"]
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        if operation.get("requestBody", {"required": True})["required"] is False
+    ]
+
+    assert optional == ["jobs_resume"]

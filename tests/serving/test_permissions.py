@@ -10,7 +10,7 @@ from openai import OpenAI
 from outcrop.serving import tuned_models
 from outcrop.serving.sagemaker_tending import UNUSED_SECONDS, tend
 from outcrop.stores.models import ModelStore
-from outcrop.types.model import as_served
+from outcrop.types.model import ServedModel, as_served
 from scripts import synthesis
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker
@@ -34,6 +34,12 @@ def stacks() -> Stacks:
 @pytest.fixture(scope="module")
 def policies(stacks: Stacks) -> dict[str, Policy]:
     return Account(stacks).policies()
+
+
+def served_model(id: str) -> ServedModel:
+    model = ModelStore("acme").get(id)
+    assert model
+    return as_served(model)
 
 
 def of_serving(policy: Policy) -> Policy:
@@ -69,7 +75,7 @@ def test_the_life_of_an_endpoint_needs_what_its_functions_may_do_and_no_more(
         for _ in range(4):
             clock.move(UNUSED_SECONDS)
             tend(int(clock.now()))
-        asyncio.run(ask_and_leave(sagemaker, as_served(ModelStore("acme").get(model))))
+        asyncio.run(ask_and_leave(sagemaker, served_model(model)))
         with recorder.acting_as(tending):
             for _ in range(4):
                 clock.move(60)
@@ -97,7 +103,7 @@ def test_a_model_that_is_made_or_deleted_needs_what_the_workflow_and_the_api_may
     ask(client)  # so that the base model is awake
 
     with recorder.listening():
-        made = as_served(ModelStore("acme").get(a_tuned_model()))
+        made = served_model(a_tuned_model())
         with recorder.acting_as(making):
             tuned_models.made(made)
             sagemaker.components[adapter()].failure = "It could not be loaded."
