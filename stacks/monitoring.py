@@ -34,6 +34,8 @@ class MonitoringStack(cdk.Stack):
         self, scope: Construct, id: str, *, deployment: Deployment, storage: StorageStack, api: ApiStack
     ) -> None:
         super().__init__(scope, id, description="Outcrop: dashboard, alarms, notifications")
+        # It names every function. An export of each name would keep all of them from ever being replaced.
+        cdk.CrossStackReferences.of(self).consume(cdk.ReferenceStrength.WEAK)
         watched = Watched(
             api=api.rest_api,
             access_logs=api.access_logs,

@@ -29,7 +29,7 @@ _OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 Json = dict[str, Any]
 Lines = dict[str, list[Json]]
 
-_SOURCE = re.compile(r"SOURCE '(\w+):ExportsOutputRef(\w+?)Logs[0-9A-F]{16}'")
+_SOURCE = re.compile(r"SOURCE '(\w+):PublishOutputRef(\w+?)Logs[0-9A-F]{16}'")
 _AWS_FIELDS = {"@type", "@initDuration", "@log"}
 """CloudWatch Logs finds them in what Lambda itself writes."""
 _KEYWORDS = {
@@ -57,6 +57,8 @@ def plain(value: Any) -> str:
             return value
         case {"Fn::Join": ["", list(parts)]}:
             return "".join(map(plain, parts))
+        case {"Fn::GetStackOutput": place}:
+            return f"{place['StackName']}:{place['OutputName']}"
         case dict():
             (name,) = value.values()
             return name if isinstance(name, str) else ":".join(name)
@@ -151,7 +153,7 @@ def test_every_field_that_an_alarm_counts_is_logged(templates: Templates, lines:
 
     assert len(filters) == 3
     for one in filters:
-        source = re.findall(r"ExportsOutputRef(\w+?)Logs[0-9A-F]{16}", plain(one["LogGroupName"]))
+        source = re.findall(r"PublishOutputRef(\w+?)Logs[0-9A-F]{16}", plain(one["LogGroupName"]))
         wanted = set(
             re.findall(r"\$\.(\w+)", one["FilterPattern"] + one["MetricTransformations"][0]["MetricValue"])
         )
@@ -239,3 +241,14 @@ def test_with_an_address_every_alarm_and_every_end_of_a_job_is_sent_there() -> N
         one.get("Principal") for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"
     ]
     assert {"Service": "events.amazonaws.com"} in principals
+
+
+def test_a_function_that_is_watched_can_be_replaced(templates: Templates) -> None:
+    """CloudFormation replaces nothing whose name another stack imports."""
+    watching = json.dumps(templates["OutcropMonitoring"])
+
+    assert "Fn::ImportValue" not in watching
+    for name, template in templates.items():
+        for id, output in template["Outputs"].items():
+            if f'"OutputName": "{id}"' in watching:
+                assert "Export" not in output, (name, id)
