@@ -50,9 +50,9 @@ def start(
     return process
 
 
-def run(environment: Mapping[str, str], moment: Moment | None = None) -> int:
+def run(environment: Mapping[str, str], moment: Moment | None = None, **constants: float) -> int:
     """The exit status of a trainer's process, -9 if it was killed."""
-    process = start(environment, moment)
+    process = start(environment, moment, **constants)
     process.join(timeout=600)
     if process.exitcode is None:
         process.kill()

@@ -39,9 +39,9 @@ PHASES = {
         Moment(f"{_REPORTER}.evaluate", 1, "after"),
     ],
     "sampling": [
-        Moment(f"{_GRPO}._generate_single_turn", 3),
+        Moment(f"{_TRAINER}.sampler:LoopSampler.sample", 5),
         Moment(f"{_TRAINER}.rewards:GradingRound.submit", 9, "after"),
-        Moment(f"{_GRPO}._generate_single_turn", 1, "after"),
+        Moment(f"{_TRAINER}.sampler:LoopSampler.sample", 1, "after"),
     ],
     "grading": [
         Moment(f"{_TRAINER}.rewards:Rewards.rewards", 3),
@@ -214,4 +214,26 @@ def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_bu
 
     assert process.exitcode == -9
     assert "Training resumed from the checkpoint of step 3." in run.messages()
+    assert differences(straight, outcome(run)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_run_whose_state_arrived_in_part_goes_on_from_the_one_before_or_begins_anew(
+    runs: MakeRun, straight: dict[str, Any], damaged: int
+) -> None:
+    run = runs()
+    in_step_4 = Moment(f"{_TRAINER}.rewards:Rewards.rewards", 4)
+    assert killed.run(run.environment, in_step_4, _MOST_SECONDS=0.0) == -9
+
+    for step in (3, 2)[:damaged]:
+        optimizer = run.root / f"checkpoints/step-{step:06d}/optimizer.pt"
+        optimizer.write_bytes(optimizer.read_bytes()[:-1])
+    replace_container(run)
+    assert killed.run(run.environment) == 0
+
+    told = run.messages()
+    assert "Checkpoint step-000003 was passed over: optimizer.pt is not what was written." in told
+    anew = "No checkpoint of the interrupted training is whole: it begins anew."
+    assert ("Training resumed from the checkpoint of step 2." if damaged == 1 else anew) in told
     assert differences(straight, outcome(run)) == {}

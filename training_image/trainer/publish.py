@@ -138,8 +138,8 @@ class Publisher:
 
 
 def save_adapter(model: Any, folder: Path, base_model: str) -> None:
-    """The adapter alone, on top of `base_model` by name: PEFT adds a model card, and names this machine's
-    path.
+    """The adapter alone, on top of `base_model` by name, and the same bytes for the same adapter: PEFT adds a
+    model card, names this machine's path, and lists the layers in the order of a set.
     """
     model.save_pretrained(folder)
     for file in folder.iterdir():
@@ -147,6 +147,8 @@ def save_adapter(model: Any, folder: Path, base_model: str) -> None:
             file.unlink()
     config = folder / "adapter_config.json"
     described = json.loads(config.read_bytes()) | {"base_model_name_or_path": base_model}
+    if isinstance(described["target_modules"], list):
+        described["target_modules"].sort()
     config.write_text(json.dumps(described, indent=2))
 
 
