@@ -147,7 +147,7 @@ def save_adapter(model: Any, folder: Path, base_model: str) -> None:
             file.unlink()
     config = folder / "adapter_config.json"
     described = json.loads(config.read_bytes()) | {"base_model_name_or_path": base_model}
-    if isinstance(described["target_modules"], list):
+    if isinstance(described.get("target_modules"), list):
         described["target_modules"].sort()
     config.write_text(json.dumps(described, indent=2))
 
