@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, TrainerCallback, set_seed
+from transformers import LogitsProcessor, LogitsProcessorList, PrinterCallback, TrainerCallback, set_seed
 
 from benchmarks import plain_trl
 from outcrop.graders.reward import GradedCompletion, Reward
@@ -170,6 +170,7 @@ def plain(task: Task, repeat: Completions) -> list[Step]:
                 seed=task.seed,
             ),
         )
+        trainer.remove_callback(PrinterCallback)
         with _dictated(trainer, repeat):
             trainer.train()
     return _steps(trainer, clock, [None] * numbers.max_steps)

@@ -18,7 +18,10 @@ def trunk_layers(model: Any) -> int:
     itself.
     """
     decoder = decoder_of(model)
-    if model.config.model_type not in _PLAIN_DECODERS or _learns(decoder.get_input_embeddings()):
+    is_plain = model.config.model_type in _PLAIN_DECODERS
+    if not is_plain or not model.config._attn_implementation.startswith("sdpa"):
+        return 0
+    if _learns(decoder.get_input_embeddings()):
         return 0
     for place, layer in enumerate(decoder.layers):
         if _learns(layer):

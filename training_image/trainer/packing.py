@@ -134,11 +134,12 @@ class _Head(torch.autograd.Function):
         logprobs = torch.empty(len(rows), device=hidden.device)
         entropies, expected = [], []
         for start in range(0, len(hidden), _HEAD_ROWS):
-            logits = (hidden[start : start + _HEAD_ROWS] @ weight.T).float().div_(temperature)
-            logits -= logits.amax(dim=-1, keepdim=True)
+            logits = (hidden[start : start + _HEAD_ROWS] @ weight.T).float()
+            if temperature != 1.0:
+                logits /= temperature
             probabilities = torch.softmax(logits, dim=-1)
-            # The largest logit is 0, so the largest probability is exp(0 - normalizer).
-            normalizers = -probabilities.amax(dim=-1).log()
+            # The largest probability is exp(largest logit - normalizer).
+            normalizers = logits.amax(dim=-1) - probabilities.amax(dim=-1).log()
             entropies.append(normalizers - torch.linalg.vecdot(probabilities, logits))
             here = (rows >= start) & (rows < start + _HEAD_ROWS)
             logprobs[here] = logits[rows[here] - start, tokens[here]] - normalizers[rows[here] - start]
