@@ -32,8 +32,11 @@ What the default settings deploy, a month, if nobody calls it:
 |---|---|---|---|
 """
 _STORAGE = """
-An account without other alarms pays nothing for these: AWS gives ten alarm metrics and three dashboards
-away. Storage comes on top, for as long as it lies there:
+So an idle deployment is under a dollar only where the setting `training_image` names an image that you keep
+elsewhere. (An account without other alarms pays less: AWS gives ten alarm metrics and three dashboards away.)
+The image is not put away when nobody trains: SageMaker pulls from ECR alone, and a job that had to build it
+first would wait for that build. Images of before share its layers, and the newest five are kept. Other
+storage comes on top, for as long as it lies there:
 
 | stored | size | USD a month |
 |---|---|---|
@@ -117,14 +120,14 @@ def _idle(lines: list[idle_cost.Line]) -> Iterator[str]:
         yield _row(f"`{line.what}`", line.count, line.why, f"{line.usd:.2f}")
     rest = [line for line in lines if not line.usd]
     yield _row(f"{len(rest)} other types", sum(line.count for line in rest), "no idle charge", "0.00")
-    yield _row("**in all**", "", "", f"**{idle_cost.total(lines):.2f}**")
+    without = idle_cost.total(lines)
+    yield _row("**without the training image**", "", "", f"**{without:.2f}**")
+    yield _row("the training image", 1, "about 12 GB in ECR", f"{idle_cost.image():.2f}")
+    yield _row("**in all**", "", "", f"**{without + idle_cost.image():.2f}**")
 
 
 def _storage() -> Iterator[str]:
-    s3, ecr = prices.service("s3_gb_month"), prices.service("ecr_gb_month")
-    yield _row(
-        "the training image in ECR, unless `training_image` names yours", "about 12 GB", f"{12 * ecr:.2f}"
-    )
+    s3 = prices.service("s3_gb_month")
     for model in base_models.CATALOGUE:
         if model.id in ("openai.gpt-oss-20b", "qwen.qwen3-32b"):
             # gpt-oss has its experts in four bits.
@@ -207,10 +210,9 @@ def _row(*cells: object) -> str:
 def readme(before: str, of: Templates) -> str:
     """README.md with the figures of today."""
     lines = [_row("what", "USD"), _row("---", "---").replace(" ", "")]
-    lines.append(_row("a deployment that nobody uses", f"{idle_cost.total(idle_cost.idle(of)):.2f} a month"))
-    lines.append(
-        _row("its training image in ECR", f"about {12 * prices.service('ecr_gb_month'):.2f} a month")
-    )
+    idle = idle_cost.total(idle_cost.idle(of))
+    lines.append(_row("a deployment that nobody uses, its training image apart", f"{idle:.2f} a month"))
+    lines.append(_row("its training image in ECR", f"about {idle_cost.image():.2f} a month"))
     for model, instance, _steps, _hours, usd in _job_rows():
         lines.append(_row(f"a job of {_ROWS} rows, {model} on {instance}", usd))
     for model, instance, awake, _asleep in _serving_rows():

@@ -59,6 +59,8 @@ _BY_TYPE: dict[str, str] = {
 }
 _UNITS = {"minute": 1, "hour": 60, "day": 1440}
 _MINUTES_A_MONTH = 43_800
+_IMAGE_GB = 12
+"""About what the training image takes in ECR, nearly all of it AWS's PyTorch container."""
 _CALL_SECONDS = 2
 """That a function takes which finds nothing to do: most of it a cold start."""
 
@@ -87,6 +89,11 @@ def idle(templates: Templates) -> list[Line]:
 
 def total(lines: list[Line]) -> float:
     return sum(line.usd for line in lines)
+
+
+def image() -> float:
+    """A month, for the training image in ECR, where the deployment has built one."""
+    return _IMAGE_GB * prices.service("ecr_gb_month")
 
 
 def _usd(resource: dict[str, Any]) -> float:

@@ -8,7 +8,10 @@ import pytest
 from scripts import roles_table
 from scripts.roles_table import Statement, shown, statements
 from scripts.synthesis import reading
+from stacks.uv import ROOT
+from tests.serving.test_permissions import HOSTING
 from tests.stacks.conftest import Templates
+from tests.stacks.iam import Account, Policy
 
 
 def of_role(templates: Templates, role: str) -> list[Statement]:
@@ -91,3 +94,43 @@ def test_every_function_and_every_state_machine_has_a_role_of_its_own(templates:
 
 def _properties(resource: dict[str, Any]) -> dict[str, Any]:
     return resource["Properties"]
+
+
+SHOWN_IN = {
+    "OutcropApi": "tests/stacks/test_used_permissions.py",
+    "OutcropFiles FileStateMachine": "tests/stacks/test_used_by_jobs.py",
+    "OutcropFiles ProcessFile": "tests/stacks/test_used_permissions.py",
+    "OutcropImages": "tests/stacks/test_used_by_images.py",
+    "OutcropSandbox": "tests/stacks/test_used_by_images.py",
+    "OutcropServing ResponsesStateMachine": "tests/stacks/test_used_by_jobs.py",
+    "OutcropServing RunResponse": "tests/stacks/test_used_permissions.py",
+    "OutcropServing": "tests/serving/test_permissions.py",
+    "OutcropTraining": "tests/trainer/test_trainer_permissions.py",
+    "OutcropWeights WeightsStateMachine": "tests/stacks/test_used_by_jobs.py",
+    "OutcropWeights": "tests/weights/test_weights_permissions.py",
+    "OutcropWorkflow Sweep": "tests/stacks/test_used_by_the_sweeper.py",
+    "OutcropWorkflow": "tests/stacks/test_used_by_jobs.py",
+}
+"""Where each role, or those of a stack that are not listed before it, is shown to need all that it may do."""
+
+
+def test_each_role_is_shown_to_need_what_it_may_do(default_account: Account) -> None:
+    for role in default_account.policies():
+        test = next(test for name, test in SHOWN_IN.items() if role.startswith(name))
+        name = role.rpartition(" ")[2]
+        assert name in (ROOT / test).read_text(), (role, test)
+
+
+def test_what_serving_adds_to_a_role_is_shown_with_it(
+    default_account: Account, policies: dict[str, Policy]
+) -> None:
+    """The other tests take the deployment of `outcrop local`, which has no endpoints; those of weights and of
+    the trainer take this one."""
+    for role, policy in default_account.policies().items():
+        if role in policies and not role.startswith(("OutcropWeights", "OutcropTraining")):
+            added = _actions(policy) - _actions(policies[role])
+            assert all(action.startswith(HOSTING) for action in added), (role, added)
+
+
+def _actions(policy: Policy) -> set[str]:
+    return {action for one in policy.statements for action in one["Action"] if one["Effect"] == "Allow"}
