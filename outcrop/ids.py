@@ -46,6 +46,14 @@ def new_id(prefix: Prefix) -> str:
     return prefix + _encode(number, 24)
 
 
+def go_on_after(id: str) -> None:
+    """Have the ids of this process sort after one that another machine made, whatever its clock says."""
+    global _last
+    number = sum(_ALPHABET.index(digit) * 32**place for place, digit in enumerate(reversed(id[-24:])))
+    with _lock:
+        _last = max(_last, number)
+
+
 def derived_id(prefix: Prefix, made_at: int, content: str) -> str:
     """The id of what was made at `made_at` (seconds) and is told apart by `content`: the same at every call,
     and sorted by time as all ids are.

@@ -1,5 +1,9 @@
 """A step that is taken again tells its events again: the job's owner sees each once, as it was told last."""
 
+import time
+
+import time_machine
+
 from outcrop.stores.events import EventStore
 from tests import factories
 from tests.account import Account
@@ -49,3 +53,14 @@ def test_whether_an_earlier_process_has_begun_is_known_from_its_steps(aws: Accou
     assert not StepEvents(project, job.id).is_begun
     StepEvents(project, job.id).append("info", "Training started", data={"step": 0})
     assert StepEvents(project, job.id).is_begun
+
+
+def test_what_a_machine_tells_whose_clock_is_behind_comes_after_what_was_told_before(aws: Account) -> None:
+    job = factories.a_job(status="running")
+    project = job.organization_id
+    StepEvents(project, job.id).append("info", "Training started", data={"step": 0})
+
+    with time_machine.travel(time.time() - 86_400):
+        StepEvents(project, job.id).append("info", "Training resumed.")
+
+    assert [message for message, _ in _told(project, job.id)] == ["Training started", "Training resumed."]

@@ -4,6 +4,7 @@ in the place of those it told before.
 
 from typing import Any
 
+from outcrop import ids
 from outcrop.stores.events import EventStore, new_event
 from outcrop.types.event import EventLevel, EventType, FineTuningJobEvent
 
@@ -11,7 +12,10 @@ from outcrop.types.event import EventLevel, EventType, FineTuningJobEvent
 class StepEvents:
     def __init__(self, project: str, job_id: str) -> None:
         self._store = EventStore(project, job_id)
-        self._told = {_kind(one): one for one in self._store.every() if one.data and "step" in one.data}
+        told = self._store.every()
+        if told:
+            ids.go_on_after(told[-1].id)
+        self._told = {_kind(one): one for one in told if one.data and "step" in one.data}
 
     @property
     def is_begun(self) -> bool:
