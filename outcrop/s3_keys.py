@@ -66,6 +66,11 @@ def held_out(project: str, job_id: str) -> str:
     return f"{job(project, job_id)}held_out.jsonl"
 
 
+def comparison(project: str, job_id: str) -> str:
+    """The same for people to read: a page of tables."""
+    return f"{job(project, job_id)}comparison.md"
+
+
 def base_model(model_id: str) -> str:
     """Prefix of a base model's weights, shared by all projects."""
     return f"models/{model_id}/"

@@ -34,7 +34,7 @@ def run(
     batch_size: Annotated[int | None, typer.Option(help="Prompts a step.")] = None,
     num_generations: Annotated[int | None, typer.Option(help="Completions of a prompt.")] = None,
     max_completion_length: Annotated[int | None, typer.Option(help="Of a completion, in tokens.")] = None,
-    eval_samples: Annotated[int | None, typer.Option(help="Completions of a validation row.")] = None,
+    eval_samples: Annotated[int | None, typer.Option(help="Completions drawn of a validation row.")] = None,
     completion_tokens: Annotated[
         int | None, typer.Option(min=1, help="Mean length of completions, if you know it.")
     ] = None,

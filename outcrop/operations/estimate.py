@@ -94,7 +94,7 @@ def estimate(
     lengths = (completion_length, completion_length) if completion_length else (SHORT * longest, longest)
     trained = numbers.max_steps * numbers.prompts_per_step * numbers.num_generations
     evaluations = 1 + ceil(numbers.max_steps / numbers.eval_interval)
-    evaluated = evaluations * validation_rows * numbers.eval_samples
+    evaluated = evaluations * validation_rows * (1 + numbers.eval_samples)
     prompt = prompt_tokens / rows
     sampled: Range = _range((trained + evaluated) * one for one in lengths)
     learned: Range = _range(trained * (prompt + one) for one in lengths)

@@ -1,5 +1,5 @@
 """The result files of a job, of purpose `fine-tune-results`: its steps' metrics as CSV, and what base and
-tuned model said on the validation rows, if there were any."""
+tuned model said on the validation rows, if there were any: all of it as JSON Lines, and a page to read."""
 
 import csv
 import io
@@ -15,12 +15,13 @@ from outcrop.types.file import StoredFile
 from outcrop.types.fine_tuning_job import FineTuningJob
 
 _REWARDS = ("train_mean_reward", "full_valid_mean_reward")
-_METRICS, _HELD_OUT = "step_metrics.csv", "held_out.jsonl"
+_METRICS, _HELD_OUT, _COMPARISON = "step_metrics.csv", "held_out.jsonl", "comparison.md"
 # Column, and its name in the events' data.
 _COLUMNS = {
     "step": "step",
     "train_reward_mean": "train_mean_reward",
     "valid_reward_mean": "full_valid_mean_reward",
+    "valid_sampled_reward_mean": "valid_sampled_reward_mean",
     "reward_std": "reward_std",
     "frac_reward_zero_std": "frac_reward_zero_std",
     "actor_pg_loss": "actor_pg_loss",
@@ -42,12 +43,18 @@ def write(job: FineTuningJob) -> list[str]:
     made_at = told[-1].created_at
     metrics = _csv([event.data for event in told if event.data])
     written = [_put(project, derived_id("file-", made_at, job.id), made_at, _METRICS, metrics)]
-    try:
-        held_out = ObjectStore().get(s3_keys.held_out(project, job.id))
-    except FileNotFoundError:
-        return written
-    id = derived_id("file-", made_at, f"{job.id} held out")
-    return [*written, _put(project, id, made_at, _HELD_OUT, held_out)]
+    for key, name, what in (
+        (s3_keys.held_out(project, job.id), _HELD_OUT, "held out"),
+        (s3_keys.comparison(project, job.id), _COMPARISON, "comparison"),
+    ):
+        try:
+            content = ObjectStore().get(key)
+        except FileNotFoundError:
+            continue
+        written.append(
+            _put(project, derived_id("file-", made_at, f"{job.id} {what}"), made_at, name, content)
+        )
+    return written
 
 
 def _put(project: str, id: str, made_at: int, filename: str, content: bytes) -> str:

@@ -33,7 +33,7 @@ class ReinforcementHyperparameters(BaseModel):
     eval_interval: Auto | Annotated[Integer, Field(ge=1)] = "auto"
     """Steps between two evaluations on the validation file."""
     eval_samples: Auto | Annotated[Integer, Field(ge=1)] = "auto"
-    """Completions of each validation prompt in one evaluation."""
+    """Completions drawn of each validation prompt in one evaluation, beside the likeliest one."""
     reasoning_effort: Literal["default", "none", "low", "medium", "high"] = "default"
     """How long the policy thinks before it answers, as its chat template has it; `none` is ours."""
 

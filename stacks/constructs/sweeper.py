@@ -36,8 +36,8 @@ class Sweeper(Construct):
         }.items():
             sweep.add_environment(name, value)
         storage.allow_rows(sweep, "dynamodb:BatchGetItem", "dynamodb:DeleteItem")
-        results = ["projects/*/result.json", "projects/*/held_out.jsonl"]
-        storage.allow_objects(sweep, "s3:GetObject", under=results)
+        results = ["result.json", "held_out.jsonl", "comparison.md"]
+        storage.allow_objects(sweep, "s3:GetObject", under=[f"projects/*/{name}" for name in results])
         storage.allow_objects(sweep, "s3:PutObject", under=["projects/*/files/*"])
         for workflow in (training, files):
             allow(sweep, "states:StartExecution", on=[workflow.state_machine_arn])

@@ -52,11 +52,12 @@ def test_rows_are_classed_by_their_tag_else_by_answers_that_come_again() -> None
     tagged = classes([{"tag": "easy", "reference_answer": "yes"}, {"tag": 3}, {"reference_answer": "no"}])
     answered = classes([{"reference_answer": answer} for answer in answers])
     unlike = classes([{"reference_answer": str(n)} for n in range(12)])
+    named = classes([{"tag": f"row {n}"} for n in range(51)])
     objects = classes([{"reference_answer": {"x": 1}}] * 12)
 
     assert tagged == {0: "easy", 1: "3"}
     assert answered == dict(enumerate(answers))
-    assert (unlike, objects) == ({}, {})
+    assert (unlike, named, objects) == ({}, {}, {})
 
 
 def test_a_class_that_was_given_up_shows_behind_a_better_mean() -> None:

@@ -16,6 +16,7 @@ def a_sound_run(**trouble: Any) -> History:
         "lengths": [20.0, 21.0, 20.0, 18.0, 16.0, 15.0],
         "cut_off": [0.2, 0.1, 0.1, 0.0, 0.0, 0.0],
         "evaluations": {0: 0.3, 3: 0.5, 6: 0.6},
+        "sampled_evaluations": {0: 0.2, 3: 0.4, 6: 0.5},
         "commonest_answer": {0: 0.1, 3: 0.1, 6: 0.1},
     }
     return History(**sound | trouble)
@@ -47,6 +48,23 @@ def test_trouble_is_told_once(trouble: dict[str, Any], told: str) -> None:
 
     assert told in warning
     assert history.new_warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "drawn", "best"),
+    [
+        ({0: 0.9, 2: 0.5, 4: 0.7, 6: 0.6}, {2: 0.9}, 4),
+        ({2: 0.7, 4: 0.7, 6: 0.7}, {2: 0.4, 4: 0.6, 6: 0.5}, 4),
+        ({2: 0.7, 4: 0.7}, {}, 4),
+        ({}, {}, 6),
+    ],
+)
+def test_the_best_step_is_that_of_the_likeliest_then_of_the_drawn_completions_then_the_latest(
+    evaluations: dict[int, float], drawn: dict[int, float], best: int
+) -> None:
+    history = History(evaluations=evaluations, sampled_evaluations=drawn, published=[2, 4, 6])
+
+    assert history.best_step() == best
 
 
 def test_a_base_model_that_gives_one_answer_is_not_the_tunings_fault() -> None:

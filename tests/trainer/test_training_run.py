@@ -41,6 +41,7 @@ def test_the_reward_on_held_out_questions_rises(a_run: MakeRun) -> None:
     measured = _result(run).metrics
     assert measured["valid_reward_tuned"] >= 0.65
     assert measured["valid_reward_tuned"] >= measured["valid_reward_base"] + 0.15
+    assert measured["valid_sampled_reward_tuned"] >= measured["valid_sampled_reward_base"] + 0.15
     compared = run.events()[-1]
     assert compared.message.startswith("On the validation file: base model 0.")
     found = (compared.data or {})["comparison"]
@@ -50,6 +51,8 @@ def test_the_reward_on_held_out_questions_rises(a_run: MakeRun) -> None:
     said = [orjson.loads(line) for line in ObjectStore().lines(key)]
     assert fmean(line["tuned"]["reward"] for line in said) == measured["valid_reward_tuned"]
     assert sum(line["tuned"]["reward"] > line["base"]["reward"] for line in said) == found["better"] > 0
+    page = ObjectStore().get(s3_keys.comparison(run.spec.project, run.spec.job_id)).decode()
+    assert f"{found['better']} rows got better" in page
 
 
 def test_a_model_that_is_wanted_in_one_piece_lies_in_the_bucket_as_one(a_run: MakeRun) -> None:

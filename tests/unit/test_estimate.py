@@ -53,9 +53,9 @@ def test_evaluations_are_sampled_but_not_learned_from() -> None:
     without = estimate(GPT_OSS, asked, rows=32, prompt_tokens=320)
     found = estimate(GPT_OSS, asked, rows=32, prompt_tokens=320, validation_rows=10)
 
-    assert found.evaluated_completions == (1 + 2) * 10 * 3
+    assert found.evaluated_completions == (1 + 2) * 10 * (1 + 3)
     assert found.learned_tokens == without.learned_tokens
-    assert found.completion_tokens[1] - without.completion_tokens[1] == 90 * 2048
+    assert found.completion_tokens[1] - without.completion_tokens[1] == 120 * 2048
 
 
 def test_a_judge_without_a_price_leaves_the_total_open() -> None:

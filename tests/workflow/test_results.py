@@ -70,12 +70,13 @@ def test_what_base_and_tuned_model_said_is_a_file_too(workflow: Workflow, client
     job = a_new_job()
     said = b'{"index":0,"base":{"reward":0.0},"tuned":{"reward":1.0}}\n'
     ObjectStore().put(s3_keys.held_out(PROJECT, job.id), said)
+    ObjectStore().put(s3_keys.comparison(PROJECT, job.id), b"# Base model and tuned model\n")
     workflow.training_jobs.scripts = [telling(completes, 1)]
 
     job = workflow.run(job)
 
     files = [client.files.retrieve(file_id) for file_id in job.result_files]
-    assert [file.filename for file in files] == ["step_metrics.csv", "held_out.jsonl"]
+    assert [file.filename for file in files] == ["step_metrics.csv", "held_out.jsonl", "comparison.md"]
     assert {file.purpose for file in files} == {"fine-tune-results"}
     assert client.files.content(files[1].id).content == said
 

@@ -6,7 +6,7 @@ A row counts once, with the mean of its completions that were graded.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 _CLASS_COLUMNS = ("tag", "class", "category")
-_MOST_CLASSES = 10
+_MOST_TAGS, _MOST_ANSWERS = 50, 10
 _Z = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 2000
 REAL = 0.05
@@ -47,6 +47,15 @@ def estimate(rewards: Mapping[int, float]) -> Estimate | None:
     return Estimate(mean, low, high, len(values))
 
 
+def by_row(rewards: Iterable[tuple[int, float | None]]) -> dict[int, float]:
+    """From rows and the rewards of their completions to the mean of each row that has one."""
+    found: dict[int, list[float]] = {}
+    for row, reward in rewards:
+        if reward is not None:
+            found.setdefault(row, []).append(reward)
+    return {row: fmean(values) for row, values in found.items()}
+
+
 def by_class(rewards: Mapping[int, float], classes: Mapping[int, str]) -> dict[str, Estimate]:
     """In the order of their names; those without a reward are left out."""
     groups: dict[str, dict[int, float]] = {}
@@ -57,11 +66,11 @@ def by_class(rewards: Mapping[int, float], classes: Mapping[int, str]) -> dict[s
 
 
 def classes(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-    """Row to its class: the column `tag`, `class` or `category`, if rows have one of them; else the reference
-    answer, if there are few answers that come again and again."""
+    """Row to its class: the column `tag`, `class` or `category`, if rows have one of them with at most 50
+    values; else the reference answer, if there are few answers that come again and again."""
     for column in _CLASS_COLUMNS:
         found = {index: str(row[column]) for index, row in enumerate(rows) if row.get(column) is not None}
-        if found:
+        if found and len(set(found.values())) <= _MOST_TAGS:
             return found
     answers = {
         index: row["reference_answer"]
@@ -69,7 +78,7 @@ def classes(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         if isinstance(row.get("reference_answer"), str)
     }
     seen = Counter(answers.values())
-    few = 2 <= len(seen) <= min(_MOST_CLASSES, len(answers) // 3)
+    few = 2 <= len(seen) <= min(_MOST_ANSWERS, len(answers) // 3)
     return answers if few else {}
 
 

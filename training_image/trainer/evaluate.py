@@ -1,7 +1,9 @@
-"""The policy on the validation file: likeliest completions, graded by the job's own grader."""
+"""The policy on the validation file: each row's likeliest completion and some that are drawn, graded by the
+job's own grader.
+"""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from training_image.generate import Generated
@@ -10,6 +12,20 @@ from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.rewards import Graded, Grades, GradingRound
 from training_image.trainer.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    greedy: list[Graded]
+    """The likeliest completion of each row."""
+    drawn: list[Graded]
+    """Completions as the policy in training writes them."""
+    temperature: float
+    """That they are drawn at."""
+
+    @property
+    def all(self) -> list[Graded]:
+        return [*self.greedy, *self.drawn]
 
 
 class Evaluator:
@@ -23,7 +39,7 @@ class Evaluator:
         samples: int,
         sampling: Sampling,
     ) -> None:
-        """`samples` completions of each row: the likeliest one if it is 1, else drawn as `sampling` says."""
+        """`samples` completions of each row are drawn as `sampling` says, beside the likeliest one."""
         self.rows = rows
         self._grader = grader
         self._chat = chat
@@ -33,26 +49,31 @@ class Evaluator:
         self.seconds = 0.0
         """That the last evaluation took."""
 
-    def evaluate(self, model: Any) -> list[Graded]:
-        """Every row's completions, graded. Draws nothing from torch's global generator, so training is not
-        disturbed.
+    def evaluate(self, model: Any) -> Evaluation:
+        """Every row's completions, graded, all sampled together: a row's prompt is read once for them. Draws
+        nothing from torch's global generator, so training is not disturbed.
         """
         started = time.perf_counter()
-        inputs = [question(self.rows, index) for index in range(len(self.rows)) for _ in range(self._samples)]
+        each = 1 + self._samples
+        inputs = [question(self.rows, index) for index in range(len(self.rows)) for _ in range(each)]
         round = GradingRound(self._grader, self.rows, inputs, self._chat.read)
         made = self._sampler.sample(
             model,
             [self._chat.tokens(one) for one in inputs],
-            [self._sampling_of(place) for place in range(len(inputs))],
+            [self._sampling_of(place, is_greedy=place % each == 0) for place in range(len(inputs))],
             on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
         graded = round.grade([self._text(one) for one in made])
         self.seconds = time.perf_counter() - started
-        return graded
+        greedy = graded[::each]
+        drawn = [one for place, one in enumerate(graded) if place % each]
+        return Evaluation(greedy, drawn, self._sampling.temperature)
 
     def _text(self, completion: Generated) -> str:
         return self._chat.text(completion.token_ids)
 
-    def _sampling_of(self, place: int) -> Sampling:
-        temperature = 0.0 if self._samples == 1 else self._sampling.temperature
-        return replace(self._sampling, temperature=temperature, seed=place)
+    def _sampling_of(self, place: int, *, is_greedy: bool) -> Sampling:
+        """The same draws at every evaluation: two of them differ by what has been learned in between."""
+        return replace(
+            self._sampling, temperature=0.0 if is_greedy else self._sampling.temperature, seed=place
+        )

@@ -22,6 +22,8 @@ class History:
     """Of each step, the share of completions that `max_completion_length` ended."""
     evaluations: dict[int, float] = field(default_factory=dict)
     """Validation reward by step; step 0 is the base model."""
+    sampled_evaluations: dict[int, float] = field(default_factory=dict)
+    """The same of completions drawn as in training."""
     commonest_answer: dict[int, float] = field(default_factory=dict)
     """By step: the share of validation rows that got one and the same answer, though they ask for others."""
     published: list[int] = field(default_factory=list)
@@ -32,13 +34,14 @@ class History:
     failing_in_evaluation: Failing = field(default_factory=Failing)
 
     def best_step(self) -> int:
-        """Of those published, the one with the best validation reward, the later of two equal ones; else the
-        last.
+        """Of those published, the one with the best validation reward; of equal ones that whose drawn
+        completions earn more, then the later; without a validation file the last.
         """
         rated = [step for step in self.published if step in self.evaluations]
         if not rated:
             return self.published[-1]
-        return max(rated, key=lambda step: (self.evaluations[step], step))
+        drawn = self.sampled_evaluations
+        return max(rated, key=lambda step: (self.evaluations[step], drawn.get(step, 0.0), step))
 
     def metrics(self) -> dict[str, float]:
         """The run in a few numbers: those of them that were measured."""
@@ -48,11 +51,11 @@ class History:
                 "train_reward_first": self.train_rewards[0],
                 "train_reward_last": self.train_rewards[-1],
             }
-        if 0 in self.evaluations:
-            found["valid_reward_base"] = self.evaluations[0]
-        best = self.best_step()
-        if best in self.evaluations:
-            found["valid_reward_tuned"] = self.evaluations[best]
+        for name, step in (("base", 0), ("tuned", self.best_step())):
+            if step in self.evaluations:
+                found[f"valid_reward_{name}"] = self.evaluations[step]
+            if step in self.sampled_evaluations:
+                found[f"valid_sampled_reward_{name}"] = self.sampled_evaluations[step]
         return found
 
     def new_warnings(self) -> list[str]:
@@ -68,7 +71,7 @@ class History:
     def from_json(cls, stored: dict[str, Any]) -> "History":
         by_step = {
             name: {int(step): value for step, value in stored[name].items()}
-            for name in ("evaluations", "commonest_answer")
+            for name in ("evaluations", "sampled_evaluations", "commonest_answer")
             if name in stored
         }
         failing = {

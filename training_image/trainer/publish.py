@@ -4,7 +4,7 @@ import gzip
 import json
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,7 @@ from outcrop.types.checkpoint import FineTuningJobCheckpoint
 from outcrop.types.model import TunedModel
 from training_image.trainer import merged_weights
 from training_image.trainer.errors import failed_writes_as_os_errors
+from training_image.trainer.evaluate import Evaluation
 from training_image.trainer.rewards import Graded
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -74,9 +75,14 @@ class Publisher:
         ]
         self._put_lines(key, lines)
 
-    def evaluation(self, step: int, graded: Sequence[Graded]) -> None:
-        """Beside the rollouts, as `eval-step-NNNNNN.jsonl`."""
-        self._put_lines(self._evaluation_key(step), [_line(step, one) for one in graded])
+    def evaluation(self, step: int, made: Evaluation) -> None:
+        """Beside the rollouts, as `eval-step-NNNNNN.jsonl`: the likeliest completions, then those drawn."""
+        lines = [
+            _line(step, one) | {"temperature": temperature}
+            for graded, temperature in ((made.greedy, 0.0), (made.drawn, made.temperature))
+            for one in graded
+        ]
+        self._put_lines(self._evaluation_key(step), lines)
 
     def read_evaluation(self, step: int) -> list[dict[str, Any]]:
         """The lines of an evaluation, maybe of an earlier attempt; none if there is none."""
@@ -85,22 +91,11 @@ class Publisher:
         except FileNotFoundError:
             return []
 
-    def comparison(
-        self, base: Sequence[dict[str, Any]], tuned: Sequence[dict[str, Any]], classes: Mapping[int, str]
-    ) -> None:
-        """What both said on each validation row, as the job's result file `held_out.jsonl`."""
-        said = ("completion", "reward", "error")
-        lines = [
-            {
-                "index": one["index"],
-                "class": classes.get(one["index"]),
-                "prompt": one["prompt"],
-                "base": {name: one[name] for name in said},
-                "tuned": {name: other[name] for name in said},
-            }
-            for one, other in zip(base, tuned, strict=True)
-        ]
-        self._put_lines(s3_keys.held_out(self._spec.project, self._spec.job_id), lines)
+    def comparison(self, rows: Sequence[dict[str, Any]], page: str) -> None:
+        """What base and tuned model said on each validation row, and a page about it, as files of the job."""
+        project, job_id = self._spec.project, self._spec.job_id
+        self._put_lines(s3_keys.held_out(project, job_id), rows)
+        self._objects.put(s3_keys.comparison(project, job_id), page.encode())
 
     def result(self, result: TrainingResult) -> None:
         key = s3_keys.result(self._spec.project, self._spec.job_id, self._spec.attempt)

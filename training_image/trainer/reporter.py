@@ -255,6 +255,8 @@ class Reporter(TrainerCallback):
             found["train_reward_mean"] = self.history.train_rewards[-1]
         if step in self.history.evaluations:
             found["valid_reward_mean"] = self.history.evaluations[step]
+        if step in self.history.sampled_evaluations:
+            found["valid_sampled_reward_mean"] = self.history.sampled_evaluations[step]
         return found
 
     def _drawn(self, step: int, logs: dict[str, Any]) -> dict[str, float | None]:
@@ -310,7 +312,5 @@ class Reporter(TrainerCallback):
             "step_time": round(full, 3),
         }
         if evaluated:
-            data["full_valid_mean_reward"] = data["valid_reward_mean"] = self.history.evaluations[step]
-            data["valid_errors"] = self.history.failing_in_evaluation.causes[-1]
             data |= evaluated.figures()
         return {name: value for name, value in data.items() if value is not None}

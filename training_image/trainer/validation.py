@@ -1,16 +1,15 @@
 """The validation file in a run: evaluated before, during and after training, and compared."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outcrop.training_spec import TrainingSpec
-from training_image.trainer import comparison
+from training_image.trainer import comparison, held_out
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
-from training_image.trainer.rewards import Graded, check, failures, judges_tokens, mean_reward
+from training_image.trainer.rewards import Graded, check, failures, judges_tokens
 from training_image.trainer.step_events import StepEvents
 
 
@@ -24,6 +23,8 @@ class Validation:
         events: StepEvents,
     ) -> None:
         self.latest: Sequence[Graded] = ()
+        """Every completion of the latest evaluation."""
+        self._figures: dict[str, Any] = {}
         self._spec = spec
         self._evaluator = evaluator
         self._history = history
@@ -38,67 +39,71 @@ class Validation:
 
     def evaluate(self, model: Any, step: int) -> None:
         """Raises: GraderFailing if too many completions could not be graded."""
-        graded = self._evaluator.evaluate(model)
-        self.latest = graded
-        self._publisher.evaluation(step, graded)
+        made = self._evaluator.evaluate(model)
+        self.latest = made.all
+        self._publisher.evaluation(step, made)
         limit = self._spec.hyperparameters.grader_failure_limit
-        check(graded, limit, is_first=step == 0, of="of the validation rows")
-        failed = failures(graded)
-        self._history.failing_in_evaluation.add(len(graded), failed, window=1)
-        reward = mean_reward(graded)
-        if reward is None:
+        check(self.latest, limit, is_first=step == 0, of="of the validation rows")
+        failed = failures(self.latest)
+        self._history.failing_in_evaluation.add(len(self.latest), failed, window=1)
+        greedy, drawn = rewards_by_row(made.greedy), rewards_by_row(made.drawn)
+        likeliest, sampled = comparison.estimate(greedy), comparison.estimate(drawn)
+        if likeliest is None:
             return
-        self._history.evaluations[step] = reward
-        self._history.commonest_answer[step] = self._commonest_answer(graded)
+        self._history.evaluations[step] = likeliest.mean
+        if sampled:
+            self._history.sampled_evaluations[step] = sampled.mean
+        self._history.commonest_answer[step] = self._commonest_answer(made.greedy)
+        self._figures = {
+            "full_valid_mean_reward": likeliest.mean,
+            "valid_reward_mean": likeliest.mean,
+            **self._figures_of("valid_reward", greedy),
+            **({"valid_sampled_reward_mean": sampled.mean} if sampled else {}),
+            **self._figures_of("valid_sampled_reward", drawn),
+            "valid_errors": failed,
+        }
         if step == 0:
-            estimate = comparison.estimate(rewards_by_row(graded))
+            drawn_at = (
+                f"; of completions drawn at temperature {made.temperature:g} {sampled}" if sampled else ""
+            )
             self._events.append(
                 "info",
-                f"Base model: validation mean reward {estimate} on {len(graded) - failed.total()} rows.",
+                f"Base model: validation mean reward {likeliest} on {likeliest.rows} rows{drawn_at}.",
                 data={
                     "step": 0,
-                    "full_valid_mean_reward": reward,
-                    "valid_errors": failed,
-                    "model_graders_token_usage": judges_tokens(train=(), evaluated=graded),
-                    **self.figures(),
+                    **self._figures,
+                    "model_graders_token_usage": judges_tokens(train=(), evaluated=self.latest),
                 },
             )
 
     def figures(self) -> dict[str, Any]:
         """Of the latest evaluation, for its event."""
-        rewards = rewards_by_row(self.latest)
-        estimate = comparison.estimate(rewards)
-        by_class = comparison.by_class(rewards, self._classes)
+        return self._figures
+
+    def _figures_of(self, name: str, rewards: Mapping[int, float]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if estimate:
-            found["valid_reward_interval"] = [estimate.low, estimate.high]
-        if by_class:
-            found["valid_reward_by_class"] = {name: one.mean for name, one in by_class.items()}
+        if estimate := comparison.estimate(rewards):
+            found[f"{name}_interval"] = [estimate.low, estimate.high]
+        if by_class := comparison.by_class(rewards, self._classes):
+            found[f"{name}_by_class"] = {name: one.mean for name, one in by_class.items()}
+            found[f"{name}_interval_by_class"] = {name: [one.low, one.high] for name, one in by_class.items()}
         return found
 
     def compare(self, step: int) -> None:
-        """The base model and that of `step`, row by row, as a file of the job, and in one event."""
+        """The base model and that of `step`, row by row, as files of the job, and in one event."""
         base, tuned = (self._publisher.read_evaluation(at) for at in (0, step))
-        if not base or not tuned:
-            return
-        rewards = [_by_row((line["index"], line["reward"]) for line in lines) for lines in (base, tuned)]
-        found = comparison.compare(*rewards)
+        rows = held_out.rows(base, tuned, self._classes)
+        found = held_out.compare(rows)
         if found is None:
             return
-        self._publisher.comparison(base, tuned, self._classes)
-        before, after = (comparison.by_class(one, self._classes) for one in rewards)
+        self._publisher.comparison(rows, held_out.page(rows, found, step=step, job=self._spec.job_id))
+        told = f"On the validation file: {found.greedy}."
+        if drawn := found.drawn:
+            told += f" Drawn as in training: base model {drawn.base}, tuned model {drawn.tuned}."
         self._events.append(
-            "info" if found.is_real else "warn",
-            f"On the validation file: {found}.",
-            data={
-                "step": step,
-                "comparison": found.to_json(),
-                "by_class": {
-                    name: {"base": before[name].mean, "tuned": after[name].mean, "rows": after[name].rows}
-                    for name in after
-                    if name in before
-                },
-            },
+            "info" if found.greedy.is_real else "warn",
+            told,
+            data={"step": step, **found.to_json()},
         )
 
     def _commonest_answer(self, graded: Sequence[Graded]) -> float:
@@ -111,12 +116,4 @@ class Validation:
 
 def rewards_by_row(graded: Sequence[Graded]) -> dict[int, float]:
     """The mean reward of each row's completions that have one."""
-    return _by_row((one.index, one.reward.reward) for one in graded)
-
-
-def _by_row(rewards: Iterable[tuple[int, float | None]]) -> dict[int, float]:
-    found: dict[int, list[float]] = {}
-    for row, reward in rewards:
-        if reward is not None:
-            found.setdefault(row, []).append(reward)
-    return {row: fmean(values) for row, values in found.items()}
+    return comparison.by_row((one.index, one.reward.reward) for one in graded)
