@@ -27,6 +27,8 @@ class TrainingHyperparameters(Schema):
     eval_interval: int
     eval_samples: int
     save_steps: int
+    early_stopping_patience: int | None
+    """None: the last step is waited for."""
     lora_r: int
     lora_layers: int | None
     lora_targets: tuple[str, ...] = ()
@@ -63,6 +65,9 @@ def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) ->
         eval_interval=interval,
         eval_samples=_or(asked.eval_samples, 1),
         save_steps=interval,
+        early_stopping_patience=None
+        if asked.early_stopping_patience == "auto"
+        else asked.early_stopping_patience,
         lora_r=model.lora_r,
         lora_layers=model.lora_layers,
         lora_targets=model.lora_targets,

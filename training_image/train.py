@@ -129,7 +129,8 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     if stop.is_set():  # there is no new step to save
         return
     try:
-        reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        if not reporter.stops_early:  # else the checkpoint is of its last step
+            reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     except GraderFailing:
         reporter.tell_failed_step()
         raise

@@ -61,6 +61,13 @@ def method(request: CreateFineTuningJob) -> Method:
         method = Method.model_validate(block)
     except ValidationError as error:
         raise explain(error, block, below="method") from error
+    if not request.validation_file and method.reinforcement.hyperparameters.early_stopping_patience != "auto":
+        param = "method.reinforcement.hyperparameters.early_stopping_patience"
+        raise APIError(
+            f"{param}: it counts evaluations, which need a validation file: give validation_file, or leave "
+            "this out.",
+            param=param,
+        )
     response_format = method.reinforcement.response_format
     if response_format is not None:
         try:

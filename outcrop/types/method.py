@@ -44,6 +44,9 @@ class ReinforcementHyperparameters(BaseModel):
     temperature: Auto | Annotated[Number, Field(gt=0, le=2)] = "auto"
     beta: Auto | Annotated[Number, Field(ge=0, le=10)] = "auto"
     """Weight of the KL term that ties the policy to the reference model."""
+    early_stopping_patience: Auto | Annotated[Integer, Field(ge=1)] = "auto"
+    """Evaluations in a row that gain nothing beyond noise after which training ends; `auto` waits for the
+    last step."""
     grader_warning_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
     """Share of the latest ten steps' completions without a reward above which an event warns."""
     grader_failure_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"

@@ -201,6 +201,11 @@ def test_a_method_other_than_reinforcement_is_refused_with_what_is_supported(
         (reinforcement(hyperparameters={"eval_interval": 0}), ".hyperparameters.eval_interval", "1"),
         (reinforcement(hyperparameters={"eval_samples": 0}), ".hyperparameters.eval_samples", "1"),
         (
+            reinforcement(hyperparameters={"early_stopping_patience": 2}),
+            ".hyperparameters.early_stopping_patience",
+            "give validation_file",
+        ),
+        (
             reinforcement(hyperparameters={"reasoning_effort": "max"}),
             ".hyperparameters.reasoning_effort",
             "low",

@@ -36,6 +36,7 @@ HYPERPARAMETERS = TrainingHyperparameters(
     eval_interval=2,
     eval_samples=1,
     save_steps=2,
+    early_stopping_patience=None,
     lora_r=8,
     lora_layers=None,
     reasoning_effort="default",

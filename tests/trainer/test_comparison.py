@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from training_image.trainer.comparison import Estimate, by_class, classes, compare, estimate
+from training_image.trainer.comparison import Estimate, by_class, classes, compare, estimate, exceeds_noise
 
 
 def rewards(*values: float) -> dict[int, float]:
@@ -85,6 +85,25 @@ def test_what_chance_may_do_is_not_called_real(tuned: list[float]) -> None:
     assert found is not None and not found.is_real
     assert found.tuned.mean == fmean(tuned)
     assert "NOT more than chance" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "exceeds"),
+    [
+        ([0.5] * 8, [0.6] * 8, True),
+        ([0.0] * 8, [0.0] * 6 + [1.0] * 2, True),
+        ([0.0] * 8, [0.0] * 7 + [1.0], False),  # one row of eight: as much as its standard error
+        ([0.0] * 4 + [1.0] * 4, [1.0] * 3 + [0.0] + [0.0] * 2 + [1.0] * 2, False),
+        ([0.5] * 8, [0.5] * 8, False),
+        ([0.5] * 8, [0.4] * 8, False),
+        ([0.0], [1.0], True),
+        ([1.0], [1.0], False),
+    ],
+)
+def test_a_gain_exceeds_the_noise_if_it_is_larger_than_its_standard_error(
+    before: list[float], after: list[float], exceeds: bool
+) -> None:
+    assert exceeds_noise(rewards(*before), rewards(*after)) == exceeds
 
 
 def test_only_rows_that_both_have_a_reward_for_are_compared() -> None:

@@ -75,9 +75,9 @@ def test_likeliest_and_drawn_completions_are_compared_by_themselves() -> None:
 def test_the_page_shows_figures_classes_and_the_rows_that_changed_most() -> None:
     rows = held_out.rows(BASE, TUNED, CLASSES)
 
-    page = held_out.page(rows, found(rows), step=6, job="ftjob-1")
+    page = held_out.page(rows, found(rows), step=6)
 
-    assert page.startswith("# ftjob-1: base model and tuned model (step 6) on the validation file\n")
+    assert page.startswith("# Base model and tuned model (step 6) on the validation file\n")
     assert "7 rows got better, 1 worse, 0 neither: more than chance" in page
     assert "| the likeliest completion | 0.125 (" in page
     assert "| completions drawn as in training | 0.000 (" in page
@@ -90,7 +90,7 @@ def test_what_was_said_cannot_break_the_page() -> None:
     rows = held_out.rows(BASE, TUNED, {})
     rows[0]["tuned"]["completion"] = "one\n\n| two <script>" + "x" * 500
 
-    page = held_out.page(rows, found(rows), step=6, job="ftjob-1")
+    page = held_out.page(rows, found(rows), step=6)
 
     assert "| 1 | Question 0: a\\|b? &lt;b> | no | 0 | one \\| two &lt;script>xxx" in page
     assert max(map(len, page.splitlines())) < 500

@@ -67,6 +67,28 @@ def test_the_best_step_is_that_of_the_likeliest_then_of_the_drawn_completions_th
     assert history.best_step() == best
 
 
+def test_evaluations_without_a_gain_are_counted_since_the_last_one_that_had_one() -> None:
+    history, counted = History(), []
+
+    for reward in (0.2, 0.6, 0.6, 0.5, 0.6, 0.7, 0.7):
+        history.note_rows(dict.fromkeys(range(8), reward))
+        counted.append(history.without_gain)
+
+    assert counted == [0, 0, 1, 2, 3, 0, 1]
+    assert History.from_json(json.loads(json.dumps(history.to_json()))) == history
+
+
+def test_gains_too_small_to_tell_from_noise_add_up() -> None:
+    """Of eight rows one more is right at each evaluation."""
+    history, counted = History(), []
+
+    for right in (0, 1, 2, 3, 4):
+        history.note_rows({row: float(row < right) for row in range(8)})
+        counted.append(history.without_gain)
+
+    assert counted == [0, 1, 0, 1, 0]
+
+
 def test_a_base_model_that_gives_one_answer_is_not_the_tunings_fault() -> None:
     assert a_sound_run(commonest_answer={0: 0.95, 6: 0.95}).new_warnings() == []
 

@@ -152,6 +152,26 @@ def test_a_cancelled_job_publishes_its_last_checkpoint_and_leaves(a_run: MakeRun
     assert len(CheckpointStore(run.spec.project, run.spec.job_id).list().data) == 1
 
 
+def test_a_run_that_gains_nothing_ends_early_and_once(a_run: MakeRun) -> None:
+    run = a_run(max_steps=200, eval_interval=1, save_steps=1, learning_rate=1e-30, early_stopping_patience=2)
+
+    began = time.time()
+    ended = run.train()
+    result = _result(run)
+    ObjectStore().delete(s3_keys.result(run.spec.project, run.spec.job_id, 1))  # as if killed just before it
+    resumed = run.train()
+
+    assert (ended, resumed) == (0, 0)
+    [told] = [message for message in run.messages() if "early" in message]
+    assert told == (
+        "Training ends early, at step 2 of 200: the last 2 evaluations gained nothing beyond noise on the "
+        "validation file (early_stopping_patience is 2)."
+    )
+    assert [metrics["step"] for metrics in run.metrics()] == [1, 2]
+    assert result == _result(run) and result.step == 2
+    assert began <= (run.job.estimated_finish or 0) <= time.time()
+
+
 def test_a_paused_run_saves_leaves_and_goes_on_to_the_very_same_end(a_run: MakeRun, tmp_path) -> None:
     straight = a_run(root=tmp_path / "straight", max_steps=6, eval_interval=6, save_steps=6)
     paused = a_run(root=tmp_path / "paused", max_steps=6, eval_interval=6, save_steps=6)

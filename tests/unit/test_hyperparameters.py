@@ -81,6 +81,13 @@ def test_how_often_a_grader_may_fail_is_the_jobs_own_to_say(model: BaseModel) ->
     assert (resolved.grader_warning_limit, resolved.grader_failure_limit) == (0, 1)
 
 
+def test_a_job_ends_early_if_it_asks_for_that_only(model: BaseModel) -> None:
+    patient = resolve(ReinforcementHyperparameters(), model, rows=10)
+    impatient = resolve(ReinforcementHyperparameters(early_stopping_patience=2), model, rows=10)
+
+    assert (patient.early_stopping_patience, impatient.early_stopping_patience) == (None, 2)
+
+
 def test_evaluations_and_checkpoints_come_about_five_times_a_run(model: BaseModel) -> None:
     resolved = resolve(ReinforcementHyperparameters(n_epochs=10, batch_size=1), model, rows=10)
 
@@ -110,6 +117,7 @@ def test_a_run_of_one_step_is_evaluated_after_it(model: BaseModel) -> None:
         ("num_generations", 1),
         ("temperature", 0),
         ("beta", -1),
+        ("early_stopping_patience", 0),
         ("grader_warning_limit", -0.1),
         ("grader_failure_limit", 1.1),
         ("grader_failure_limit", True),

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,14 @@ def compare(base: Mapping[int, float], tuned: Mapping[int, float]) -> Comparison
     gains = [tuned[row] - base[row] for row in both]
     better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
     return Comparison(estimates[0], estimates[1], better, worse, len(both) - better - worse)
+
+
+def exceeds_noise(before: Mapping[int, float], after: Mapping[int, float]) -> bool:
+    """Whether rows gained more, on average, than the standard error of their gains."""
+    gains = [after[row] - before[row] for row in before.keys() & after.keys()]
+    if len(gains) < 2:
+        return sum(gains) > 0
+    return fmean(gains) > stdev(gains) / math.sqrt(len(gains))
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:

@@ -65,11 +65,11 @@ def compare(rows: Sequence[Mapping[str, Any]]) -> Found | None:
     return Found(greedy, drawn, {name: (before[name], after[name]) for name in after if name in before})
 
 
-def page(rows: Sequence[Mapping[str, Any]], found: Found, *, step: int, job: str) -> str:
+def page(rows: Sequence[Mapping[str, Any]], found: Found, *, step: int) -> str:
     """Markdown: the figures, by class, and the rows that changed most, for the better and for the worse."""
     greedy, drawn = found.greedy, found.drawn
     parts = [
-        f"# {job}: base model and tuned model (step {step}) on the validation file",
+        f"# Base model and tuned model (step {step}) on the validation file",
         f"{greedy.better} rows got better, {greedy.worse} worse, {greedy.equal} neither: "
         + ("more" if greedy.is_real else "**not** more")
         + f" than chance would show (sign test p = {greedy.chance:.2g}). Intervals are of 95 %.",

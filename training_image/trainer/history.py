@@ -1,9 +1,11 @@
 """What a run has seen so far, kept with its checkpoints, and what in it should worry its owner. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
+from training_image.trainer.comparison import exceeds_noise
 from training_image.trainer.failing import Failing
 
 
@@ -26,6 +28,10 @@ class History:
     """The same of completions drawn as in training."""
     commonest_answer: dict[int, float] = field(default_factory=dict)
     """By step: the share of validation rows that got one and the same answer, though they ask for others."""
+    bar: dict[int, float] = field(default_factory=dict)
+    """Of the latest evaluation that gained anything beyond noise: the mean reward of each row."""
+    without_gain: int = 0
+    """Evaluations since then."""
     published: list[int] = field(default_factory=list)
     """Steps whose adapter can be served."""
     warned: list[str] = field(default_factory=list)
@@ -42,6 +48,13 @@ class History:
             return self.published[-1]
         drawn = self.sampled_evaluations
         return max(rated, key=lambda step: (self.evaluations[step], drawn.get(step, 0.0), step))
+
+    def note_rows(self, rewards: Mapping[int, float]) -> None:
+        """Of an evaluation. Small gains add up: the bar stays where it is until they exceed the noise."""
+        if not self.bar or exceeds_noise(self.bar, rewards):
+            self.bar, self.without_gain = dict(rewards), 0
+        else:
+            self.without_gain += 1
 
     def metrics(self) -> dict[str, float]:
         """The run in a few numbers: those of them that were measured."""
@@ -71,7 +84,7 @@ class History:
     def from_json(cls, stored: dict[str, Any]) -> "History":
         by_step = {
             name: {int(step): value for step, value in stored[name].items()}
-            for name in ("evaluations", "sampled_evaluations", "commonest_answer")
+            for name in ("evaluations", "sampled_evaluations", "commonest_answer", "bar")
             if name in stored
         }
         failing = {

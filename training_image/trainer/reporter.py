@@ -64,6 +64,12 @@ class Reporter(TrainerCallback):
         self._state_is_due = 0.0
         """When the resume state is written again, by `time.monotonic`."""
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether evaluations have gained nothing for as long as the job has patience."""
+        patience = self._spec.hyperparameters.early_stopping_patience
+        return patience is not None and self.history.without_gain >= patience
+
     def evaluate(self, step: int) -> None:
         if self._validation is None:
             return
@@ -93,9 +99,12 @@ class Reporter(TrainerCallback):
         is_last = step >= numbers.max_steps
         if is_last or step % numbers.eval_interval == 0:
             self.evaluate(step)
+        if self.stops_early and not is_last:
+            is_last = control.should_training_stop = True
+            self._tell_of_early_end(step)
         control.should_save = True
         self._is_publishing = is_last or step % numbers.save_steps == 0
-        if not self._may_go_on(step):
+        if not self._may_go_on(left=0 if is_last else numbers.max_steps - step):
             self.was_stopped = not is_last
             self._is_publishing = control.should_training_stop = True
 
@@ -203,10 +212,21 @@ class Reporter(TrainerCallback):
             self._events.append("warn", told, data={"step": step})
             return None
 
-    def _may_go_on(self, step: int) -> bool:
-        """Record progress; False when the job was cancelled, or it or the process is told to stop."""
+    def _tell_of_early_end(self, step: int) -> None:
+        patience = self._spec.hyperparameters.early_stopping_patience
+        steps = self._spec.hyperparameters.max_steps
+        evaluations = "the last evaluation" if patience == 1 else f"the last {patience} evaluations"
+        self._events.append(
+            "info",
+            f"Training ends early, at step {step} of {steps}: {evaluations} gained nothing "
+            f"beyond noise on the validation file (early_stopping_patience is {patience}).",
+            data={"step": step},
+        )
+
+    def _may_go_on(self, *, left: int) -> bool:
+        """Record progress, with so many steps left; False when the job was cancelled, or it or the process is
+        told to stop."""
         self._seconds.append(time.perf_counter() - self._step_began)
-        left = self._spec.hyperparameters.max_steps - step
         seconds = sum(self._seconds) / len(self._seconds)
         self.history.trained_tokens += self.trainer.completion_tokens
         try:

@@ -53,6 +53,7 @@ class Validation:
         self._history.evaluations[step] = likeliest.mean
         if sampled:
             self._history.sampled_evaluations[step] = sampled.mean
+        self._history.note_rows(rewards_by_row(self.latest))
         self._history.commonest_answer[step] = self._commonest_answer(made.greedy)
         self._figures = {
             "full_valid_mean_reward": likeliest.mean,
@@ -96,7 +97,7 @@ class Validation:
         found = held_out.compare(rows)
         if found is None:
             return
-        self._publisher.comparison(rows, held_out.page(rows, found, step=step, job=self._spec.job_id))
+        self._publisher.comparison(rows, held_out.page(rows, found, step=step))
         told = f"On the validation file: {found.greedy}."
         if drawn := found.drawn:
             told += f" Drawn as in training: base model {drawn.base}, tuned model {drawn.tuned}."
