@@ -2,8 +2,8 @@
 and how many times as long plain TRL takes to each.
 
 Both clocks start when the training process starts and stop at the first evaluation that reaches the highest
-target, so imports (compiled before), model loading and evaluations count for both. Run: python -m benchmarks.against_plain_trl --task
-json_extraction --target 0.5 --target 0.8
+target, so imports (compiled before), model loading and evaluations count for both. Run:
+python -m benchmarks.against_plain_trl --task json_extraction --target 0.5 --target 0.8
 """
 
 import argparse
