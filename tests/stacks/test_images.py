@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,3 +205,45 @@ def test_the_locked_packages_exist_for_the_images_platform(
     where = ("--python-platform", platform, "--python-version", python, "--target", str(tmp_path / "out"))
     what = ("--require-hashes", "--no-deps", "--requirements", str(folder / "requirements.txt"))
     run_uv("pip", "install", "--quiet", "--dry-run", *wheels, *where, *what)
+
+
+IMPORTS_ALL = """
+import ast_grep_py, deepdiff, jsonschema, nltk, numpy, pandas, pydantic, rapidfuzz, rdkit, rouge_score
+import scipy, skbio, sklearn, sqlparse, sympy, yaml
+
+def grade(sample, item):
+    return rapidfuzz.fuzz.ratio(sample["output_text"], item["wanted"]) / 100
+"""
+
+
+@pytest.mark.slow
+def test_the_full_sandbox_grades_with_all_its_packages_and_nothing_else(tmp_path: Path) -> None:
+    """In a fresh environment of this machine's platform, from the folder that the image is built from. What
+    only a build shows is that the base image takes the same steps."""
+    folder, environment = tmp_path / "context", tmp_path / "environment"
+    folder.mkdir()
+    build_contexts.sandbox(folder)
+    python = environment / "bin" / "python"
+    run_uv("venv", "--quiet", "--python", sys.executable, str(environment))
+    wheels = ("--only-binary", ":all:", "--no-binary", "rouge-score", "--require-hashes", "--no-deps")
+    what = ("--requirements", str(folder / "requirements.txt"))
+    run_uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wheels, *what)
+    completion = {"item": {"wanted": "hello"}, "sample": {"output_text": "hello"}}
+    event = {"source": IMPORTS_ALL, "completions": [completion], "seconds": 120}
+    program = (
+        "import json, sys, types; from lambdas.sandbox.handler import handler; "
+        "context = types.SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000); "
+        "print(json.dumps(handler(json.load(sys.stdin), context)))"
+    )
+
+    done = subprocess.run(
+        [str(python), "-c", program],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        input=json.dumps(event),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout)["outcomes"] == [{"reward": 1.0}]
