@@ -10,6 +10,7 @@ is not run again, so an interrupted benchmark goes on. Prints the table of `benc
 import argparse
 import json
 import multiprocessing
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -135,14 +136,27 @@ def examined(base: Sequence[float], tuned: Sequence[float]) -> Row:
 
 
 def table(lines: Sequence[Row]) -> str:
-    """As Markdown: a row a run, sorted by task and seed."""
-    columns = ("task", "seed", "steps", "mean reward", "exact answers", "better, worse", "p", "warned of")
+    """As Markdown: a row a run, sorted by task and seed. `asked` is what it was asked for beside job.json."""
+    columns = (
+        "task",
+        "seed",
+        "asked",
+        "steps",
+        "mean reward",
+        "exact answers",
+        "better, worse",
+        "p",
+        "warned of",
+    )
     head = (f"| {' | '.join(columns)} |", "|---" * len(columns) + "|")
-    return "\n".join([*head, *map(_row, sorted(lines, key=lambda line: (line["task"], line["seed"])))])
+    return "\n".join(
+        [*head, *map(_row, sorted(lines, key=lambda line: (line["task"], str(line["asked"]), line["seed"])))]
+    )
 
 
 def _row(line: Row) -> str:
-    start = f"| {line['task']} | {line['seed']} | {len(line['train'])} |"
+    asked = ", ".join(f"{name} {value}" for name, value in line["asked"].items())
+    start = f"| {line['task']} | {line['seed']} | {asked} | {len(line['train'])} |"
     if "reward" not in line:
         return f"{start} failed: {line['failure']} | | | | |"
     reward, exact = line["reward"], line["exact"]
@@ -151,9 +165,14 @@ def _row(line: Row) -> str:
         f"{exact['base']['mean']:.0%} -> {_mean(exact['tuned'], '.0%')}",
         f"{reward['better']}, {reward['worse']}",
         f"{reward['sign_test_p']:.1g}",
-        "; ".join(line["warnings"]),
+        "; ".join(dict.fromkeys(map(_in_short, line["warnings"]))),
     )
     return f"{start} {' | '.join(cells)} |"
+
+
+def _in_short(warning: str) -> str:
+    """Its first words, without the numbers."""
+    return re.split(r" ?[(:.]", warning, maxsplit=1)[0]
 
 
 def _mean(estimated: Row, form: str = ".3f") -> str:
