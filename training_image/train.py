@@ -42,7 +42,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
 
     from training_image.generate import stop_tokens
     from training_image.sampling import Sampling
-    from training_image.trainer import checkpoints, dataset, grpo, policy, preflight
+    from training_image.trainer import checkpoints, dataset, grpo, peak_memory, policy, preflight
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.history import History
@@ -73,7 +73,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         prompts.restore(json.loads((resumed / PROMPTS).read_bytes()))
     grader = GraderPipeline(spec.grader, judges=spec.judges, project=spec.project)
     chat = ChatFormat(tokenizer, numbers.reasoning_effort)
-    preflight.check_lengths(
+    longest = preflight.check_lengths(
         {"training": rows, "validation": validation},
         chat,
         context=model.config.max_position_embeddings,
@@ -122,6 +122,13 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
             f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} "
             f"prompts x {numbers.num_generations} completions, {len(rows)} training rows, "
             f"{len(validation)} validation rows.",
+            data={"step": 0},
+        )
+        peak = peak_memory.estimate(model, numbers, prompt_tokens=longest)
+        there_is = peak_memory.there_is_gb()
+        events.append(
+            "info" if peak.gb < there_is else "warn",
+            f"Estimated peak memory: {peak}, of {there_is:.1f} GB.",
             data={"step": 0},
         )
     if 0 not in history.evaluations:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from outcrop.base_models import BaseModel
 from outcrop.errors import APIError
 from outcrop.operations.bad_request import explain
 from outcrop.types.chat import ResponseFormat
@@ -13,6 +14,7 @@ from outcrop.types.method import Method
 
 _SUFFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SUPPORTED = "only 'reinforcement' is supported here"
+_EFFORT = "method.reinforcement.hyperparameters.reasoning_effort"
 _RESPONSE_FORMAT = TypeAdapter[Any](ResponseFormat)
 
 
@@ -36,6 +38,16 @@ def check(request: CreateFineTuningJob) -> None:
         raise APIError(
             "hyperparameters: those of a reinforcement job belong in method.reinforcement.hyperparameters.",
             param="hyperparameters",
+        )
+
+
+def check_reasoning(method: Method, model: BaseModel) -> None:
+    """Raises: APIError for an effort that the model's chat template does not take."""
+    effort = method.reinforcement.hyperparameters.reasoning_effort
+    if effort != "default" and model.reasoning and effort not in model.reasoning:
+        raise APIError(
+            f"{_EFFORT}: {model.id} takes {', '.join(model.reasoning)} or default, not '{effort}'.",
+            param=_EFFORT,
         )
 
 

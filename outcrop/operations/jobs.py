@@ -8,7 +8,16 @@ from outcrop.errors import StateError
 from outcrop.graders import pipeline
 from outcrop.ids import now
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import files, grader_rows, job_end, job_request, limits, machines, training
+from outcrop.operations import (
+    files,
+    grader_rows,
+    job_end,
+    job_memory,
+    job_request,
+    limits,
+    machines,
+    training,
+)
 from outcrop.serving import tuned_models
 from outcrop.settings import settings
 from outcrop.stores.claims import claim
@@ -34,6 +43,8 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
     pipeline.check(grader)
     budget = limits.budget(method.reinforcement.hyperparameters.budget_usd, machines.suited_to(model))
     tuned_models.check(model)
+    job_request.check_reasoning(method, model)
+    job_memory.check(method, model)
     grader_rows.check_first(grader, trained_on["training_file"], call.project, param=pipeline.GRADER_PARAM)
 
     jobs = JobStore(call.project)

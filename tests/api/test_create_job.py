@@ -389,3 +389,31 @@ def test_as_much_metadata_as_is_allowed_comes_back(client: OpenAI) -> None:
     job = create(client, metadata=metadata)
 
     assert client.fine_tuning.jobs.retrieve(job.id).metadata == metadata
+
+
+def test_a_job_that_fits_none_of_the_machines_is_refused_with_one_that_it_would_fit(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTCROP_BASE_MODELS", "qwen.qwen3-14b")
+    monkeypatch.setenv("OUTCROP_INSTANCE_TYPES", '{"*": ["ml.g6.xlarge", "ml.g5.xlarge"]}')
+    settings.cache_clear()
+
+    with pytest.raises(openai.BadRequestError, match=r"the deployment trains qwen\.qwen3-14b on") as caught:
+        create(client, model="qwen.qwen3-14b")
+
+    assert caught.value.code == "not_enough_memory"
+    assert "ml.g6.xlarge with 24 GB, ml.g5.xlarge with 24 GB; it would fit on ml." in str(caught.value)
+
+
+def test_an_effort_that_the_models_template_does_not_take_is_refused(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTCROP_BASE_MODELS", "openai.gpt-oss-20b")
+    settings.cache_clear()
+
+    with pytest.raises(openai.BadRequestError, match="takes low, medium, high or default, not 'none'"):
+        create(
+            client,
+            model="gpt-oss-20b",
+            method=reinforcement(hyperparameters={"reasoning_effort": "none"}),
+        )

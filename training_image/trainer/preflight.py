@@ -19,14 +19,15 @@ _NAMED = 3
 
 def check_lengths(
     files: Mapping[str, Sequence[dict[str, Any]]], chat: ChatFormat, *, context: int, completion: int
-) -> None:
-    """`files`: the rows of each file by its name.
+) -> int:
+    """Tokens of the longest prompt. `files`: the rows of each file by its name.
 
     Raises: TrainingError that names the rows whose prompts leave no room for the longest completion.
     """
-    room = context - completion
+    room, longest = context - completion, 0
     for file, rows in files.items():
         lengths = {index: len(chat.tokens(question(rows, index))) for index in range(len(rows))}
+        longest = max(longest, *lengths.values(), 0)
         long = [index for index, length in lengths.items() if length > room]
         if not long:
             continue
@@ -37,6 +38,7 @@ def check_lengths(
             f"tokens, of which max_completion_length takes {completion}: shorten them to {max(room, 0)}, or "
             "lower it."
         )
+    return longest
 
 
 def describe(spec: TrainingSpec, checkpoint: Path) -> None:

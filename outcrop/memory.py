@@ -1,0 +1,129 @@
+"""How much memory a job takes at its peak, before it starts. Pure: sizes in, bytes out.
+
+A step samples, then learns, and never does both: of what either holds besides weights and adapter, the larger
+counts. Everything is worked out for completions of the greatest length, none of which share a token. How
+far off this is, measured: `benchmarks/memory.py`.
+"""
+
+from dataclasses import dataclass
+
+from outcrop.hyperparameters import TrainingHyperparameters
+from outcrop.types.base_model import Shape
+
+_ADAPTER_BYTES = 16
+"""Of a trained parameter: itself, its gradient, and AdamW's two averages, in 32 bits each."""
+_SAMPLED_TOKENS = 65_536
+"""The trainer's own loop samples so many at once (`training_image/trainer/sampler.py`)."""
+_SCORED_ROWS = 256
+"""And projects so many onto the vocabulary at once (`training_image/trainer/packing.py`)."""
+_PROCESS_GB = {True: 0.8, False: 0.6}
+"""On a GPU, CUDA's context; else Python with its libraries."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """In bytes."""
+
+    process: float
+    weights: float
+    adapter: float
+    sampling: float
+    learning: float
+
+    @property
+    def gb(self) -> float:
+        return (self.process + self.weights + self.adapter + max(self.sampling, self.learning)) / 1e9
+
+    def __str__(self) -> str:
+        parts = {"weights": self.weights, "adapter and optimizer": self.adapter, "sampling": self.sampling}
+        told = ", ".join(f"{name} {size / 1e9:.1f}" for name, size in parts.items())
+        return f"{self.gb:.1f} GB ({told} or learning {self.learning / 1e9:.1f})"
+
+
+def estimate(
+    shape: Shape,
+    numbers: TrainingHyperparameters,
+    *,
+    prompt_tokens: int,
+    on_gpu: bool = True,
+    weight_bytes: int = 2,
+) -> Peak:
+    """`prompt_tokens` is of the longest prompt; `weight_bytes` of one weight as it is trained on: 2 or 4.
+
+    On a GPU activations are computed anew in the backward pass, so one layer's count besides what enters
+    each; on a CPU all are kept.
+    """
+    length = prompt_tokens + numbers.max_completion_length
+    rows = numbers.num_generations * numbers.prompts_per_step
+    layers = min(numbers.lora_layers or shape.num_hidden_layers, shape.num_hidden_layers)
+    trained, targeted = _adapter(shape, numbers)
+    is_packed = numbers.attention == "sdpa"
+    return Peak(
+        process=_PROCESS_GB[on_gpu] * 1e9,
+        weights=shape.parameters * weight_bytes,
+        adapter=layers * trained * _ADAPTER_BYTES,
+        sampling=_sampling(shape, rows, length, weight_bytes)
+        # A CPU samples with the adapter added to a copy of the weights.
+        + (0 if on_gpu or weight_bytes < 4 else layers * targeted * weight_bytes),
+        learning=_learning(
+            shape,
+            prompt_tokens + numbers.num_generations * numbers.max_completion_length
+            if is_packed
+            else numbers.num_generations * length,
+            # What a token may attend to: all of the tree, or its own row.
+            None if is_packed else length,
+            kept_layers=1 if on_gpu else layers,
+            layers=layers,
+            weight_bytes=weight_bytes,
+        ),
+    )
+
+
+def _adapter(shape: Shape, numbers: TrainingHyperparameters) -> tuple[float, float]:
+    """Of one layer: the adapter's parameters, and those of the weights that it is added to."""
+    heads = shape.num_attention_heads * shape.head_dim
+    kv = shape.num_key_value_heads * shape.head_dim
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    linear = {
+        "q_proj": (hidden, heads),
+        "k_proj": (hidden, kv),
+        "v_proj": (hidden, kv),
+        "o_proj": (heads, hidden),
+    }
+    if not shape.num_experts:
+        linear |= {"gate_proj": (hidden, inner), "up_proj": (hidden, inner), "down_proj": (inner, hidden)}
+    sizes = [
+        size for name, size in linear.items() if not numbers.lora_targets or name in numbers.lora_targets
+    ]
+    experts = [(hidden, 2 * inner), (inner, hidden)] * bool(numbers.lora_parameters)
+    sizes += experts * shape.num_experts
+    return numbers.lora_r * sum(map(sum, sizes)), sum(before * after for before, after in sizes)
+
+
+def _sampling(shape: Shape, rows: int, length: int, weight_bytes: int) -> float:
+    """The cache, which has room for twice what was in it when it was full, and a row of logits each: as they
+    are, as probabilities, and summed up."""
+    at_once = max(1, min(rows, _SAMPLED_TOKENS // length))
+    token = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * weight_bytes
+    return 1.5 * at_once * length * token + 5 * at_once * shape.vocab_size * 4
+
+
+def _learning(
+    shape: Shape, tokens: int, row: int | None, *, kept_layers: int, layers: int, weight_bytes: int
+) -> float:
+    """Of one micro-batch: the completions of a prompt."""
+    heads = shape.num_attention_heads * shape.head_dim
+    kv = shape.num_key_value_heads * shape.head_dim
+    inner = shape.intermediate_size * max(1, shape.num_experts_per_tok)
+    # Norms in 32 bits and what enters each linear layer; queries and keys before and after their rotation;
+    # gate, its activation, up, and their product.
+    layer = tokens * weight_bytes * (10 * shape.hidden_size + 4 * heads + 5 * kv + 4 * inner)
+    seen = tokens * (row or tokens)
+    if row is None:
+        attention = seen * (1 + weight_bytes)  # the tree's mask, as booleans and as numbers
+    else:
+        attention = 4 * seen * shape.num_attention_heads * weight_bytes  # eager: scores, and again as shares
+    entering = layers * tokens * shape.hidden_size * weight_bytes
+    head = 3 * min(tokens, _SCORED_ROWS) * shape.vocab_size * 4 + 3 * tokens * shape.hidden_size * 4
+    kept = kept_layers * (layer + (attention if row else 0)) + (0 if row else attention)
+    return kept + entering + head
