@@ -85,6 +85,11 @@ class Settings:
     first; the catalogue's if it is not there."""
     max_adapters: str = "100"
     """OUTCROP_MAX_ADAPTERS: tuned models and checkpoints that an endpoint holds at a time."""
+    sampler: str = "auto"
+    """OUTCROP_SAMPLER: what writes completions in training: `vllm`, `loop` (the trainer's own), or `auto` for
+    vLLM where it is installed and there is a GPU."""
+    sampler_gpus: str = "0"
+    """OUTCROP_SAMPLER_GPUS: of a training machine's GPUs, how many only sample; 0: all train and sample."""
     ml_root: str = "/opt/ml"
     """OUTCROP_ML_ROOT: root of SageMaker's container layout; a folder of the job's own in local mode."""
 

@@ -16,9 +16,11 @@ METRICS = (
     "grading_seconds",
     "training_seconds",
     "step_seconds",
+    "gpu_memory_gb",
+    "gpu_utilization",
 )
 """`grading_seconds` is what a step waits for its graders when all is generated; `valid_reward` is there
-after an evaluation only."""
+after an evaluation only, the GPU's numbers where there is one."""
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 

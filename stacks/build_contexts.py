@@ -18,7 +18,7 @@ _NOT_THE_TRAINERS = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "cli", 
 
 def trainer(folder: Path) -> None:
     """As `training_image/Dockerfile` wants it. Of the domain, what the trainer may import."""
-    _requirements(folder, "--no-default-groups", "--group", "trainer", "--no-emit-project")
+    _requirements(folder, "--no-default-groups", "--group", "trainer", "--group", "vllm", "--no-emit-project")
     shutil.copytree(ROOT / "outcrop", folder / "outcrop", ignore=_NOT_THE_TRAINERS)
     shutil.copytree(ROOT / "training_image", folder / "training_image", ignore=_IGNORED)
     shutil.move(folder / "training_image" / "Dockerfile", folder)

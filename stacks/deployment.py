@@ -78,6 +78,12 @@ class Deployment:
     """What training may cost for a job that names no `budget_usd`; then it is paused. 0 for no limit."""
     warm_pool_seconds: int = 0
     """SageMaker keeps the machine for the next job for that long, and bills it; not with `spot`."""
+    sampler: str = "auto"
+    """What writes completions in training: `vllm`, `loop` (the trainer's own), or `auto`: vLLM where a job's
+    machine has a GPU."""
+    sampler_gpus: int = 0
+    """Of a training machine's GPUs, how many only sample, by a vLLM server; 0: all train, and sample between
+    their steps."""
     training_vpc: TrainingVpc | None = None
     """`{"vpc_id", "subnet_ids", "security_group_ids"}`: training jobs run in these subnets, from which they
     must reach S3, DynamoDB, Lambda, CloudWatch Logs and what their graders call."""
@@ -164,6 +170,8 @@ class Deployment:
             ),
             job_budget_usd=number(node, "job_budget_usd", 0, cls.job_budget_usd),
             warm_pool_seconds=whole_number(node, "warm_pool_seconds", 0, 21_600, cls.warm_pool_seconds),
+            sampler=choice(node, "sampler", "auto", "vllm", "loop", default=cls.sampler),
+            sampler_gpus=whole_number(node, "sampler_gpus", 0, 7, cls.sampler_gpus),
             training_vpc=training_settings.training_vpc(node),
             weights_source=choice(node, "weights_source", *_WEIGHTS_SOURCES, default=cls.weights_source),
             hugging_face_secret=arn(

@@ -65,6 +65,8 @@ class WorkflowStack(cdk.Stack):
             "OUTCROP_TRAINING_IMAGE": training_image,
             "OUTCROP_MAX_CONCURRENT_JOBS": str(deployment.max_concurrent_jobs),
             "OUTCROP_WARM_POOL_SECONDS": str(deployment.warm_pool_seconds),
+            "OUTCROP_SAMPLER": deployment.sampler,
+            "OUTCROP_SAMPLER_GPUS": str(deployment.sampler_gpus),
             "OUTCROP_TRAINING_VPC": vpc.as_vpc_config() if vpc else "{}",
             "OUTCROP_KMS_KEY": deployment.kms_key,
         }.items():

@@ -40,7 +40,7 @@ class Vocabulary:
         failed, messages = LLMatcher.validate_grammar_with_warnings(text, self._tokens, limits=_LIMITS)
         if failed:
             raise GrammarError(" ".join(" ".join(messages).split()))
-        return Constraint(LLMatcher(self._tokens, text, log_level=0, limits=_LIMITS), self._size)
+        return Constraint(LLMatcher(self._tokens, text, log_level=0, limits=_LIMITS), self._size, grammar)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Constraint:
 
     matcher: LLMatcher
     size: int
+    grammar: str
+    """The form itself, for another sampler that keeps to it."""
 
     def start(self) -> "Guide":
         return Guide(self.matcher.deep_copy(), self.size)

@@ -46,17 +46,22 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.history import History
+    from training_image.trainer.probe import check_adapter_is_sampled
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
-    from training_image.trainer.sampler import LoopSampler
+    from training_image.trainer.sampler_choice import choose
     from training_image.trainer.step_events import StepEvents
+    from training_image.trainer.team import Team, TeamSampler, gpus
+    from training_image.trainer.vllm_server import ServedSampler
 
     torch.set_num_threads(os.cpu_count() or 1)
     numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
     events = StepEvents(spec.project, spec.job_id)
     rows = dataset.rows(channels / "training")
     validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
+    training_gpus, sampling_gpus = gpus(int(settings().sampler_gpus))
+    team = Team(spec, root, len(training_gpus)) if len(training_gpus) > 1 else None
     model, tokenizer = policy.load(channels / "model", numbers.attention)
 
     resumed = checkpoints.newest(
@@ -85,7 +90,17 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         numbers.temperature,
         constraint=policy.constraint(spec.response_format, chat, model, tokenizer),
     )
-    sampler = LoopSampler(stop_tokens(model, tokenizer))
+    sampler = choose(
+        settings().sampler,
+        channels / "model",
+        stop_tokens(model, tokenizer),
+        sampling,
+        context=longest + numbers.max_completion_length,
+        seed=spec.seed,
+        gpus=sampling_gpus,
+    )
+    if team and not isinstance(sampler, ServedSampler):
+        sampler = TeamSampler(team, sampler)
     reporter = Reporter(
         spec,
         history,
@@ -111,6 +126,13 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         sampling=sampling,
         rewards=rewards,
         save=reporter.save,
+        team=team,
+    )
+    check_adapter_is_sampled(
+        reporter.trainer.model,
+        sampler,
+        chat.tokens(dataset.question(rows, 0)),
+        bound=grpo.sampler_gap(model.dtype),
     )
     if resumed:
         events.append("info", f"Training resumed from the checkpoint of step {int(resumed.name[5:])}.")

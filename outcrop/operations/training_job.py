@@ -89,6 +89,8 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
             "OUTCROP_TABLE": settings().table,
             "OUTCROP_BUCKET": settings().bucket,
             "OUTCROP_SANDBOX_FUNCTION": settings().sandbox_function,
+            "OUTCROP_SAMPLER": settings().sampler,
+            "OUTCROP_SAMPLER_GPUS": settings().sampler_gpus,
         },
     }
 

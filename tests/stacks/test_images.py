@@ -247,3 +247,14 @@ def test_the_full_sandbox_grades_with_all_its_packages_and_nothing_else(tmp_path
     )
 
     assert json.loads(done.stdout)["outcomes"] == [{"reward": 1.0}]
+
+
+def test_the_training_image_has_vllm_and_the_torch_that_vllm_was_built_for(tmp_path: Path) -> None:
+    """vLLM 0.31.0 asks for torch 2.13.0 (`Requires-Dist`), which its base image brings, with triton."""
+    build_contexts.CONTEXTS["trainer"](tmp_path)
+
+    packages = (tmp_path / "requirements.txt").read_text()
+    base = re.search(r"^FROM .*pytorch:(\d+\.\d+)-cu13", (tmp_path / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.search(r"^vllm==0\.31\.0 ", packages, re.MULTILINE)
+    assert not re.search(r"^(torch|triton)==", packages, re.MULTILINE)
+    assert base and base[1] == "2.13"

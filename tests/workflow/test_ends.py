@@ -79,6 +79,8 @@ def test_the_trainer_gets_its_spec_and_its_channels(workflow: Workflow) -> None:
         "OUTCROP_TABLE": "outcrop-table",
         "OUTCROP_BUCKET": "outcrop-bucket",
         "OUTCROP_SANDBOX_FUNCTION": "",
+        "OUTCROP_SAMPLER": "auto",
+        "OUTCROP_SAMPLER_GPUS": "0",
     }
     assert channels == {
         "config": bucket + config,

@@ -31,11 +31,16 @@ from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import GradingRound, Rewards
 from training_image.trainer.sampler import Sampler
+from training_image.trainer.team import Team
 
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
 """Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
 policy.
 """
+
+
+def sampler_gap(dtype: torch.dtype) -> float:
+    return SAMPLER_GAP.get(dtype, max(SAMPLER_GAP.values()))
 
 
 def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path) -> GRPOConfig:
@@ -82,10 +87,11 @@ class GroupTrainer(GRPOTrainer):
         sampling: Sampling,
         rewards: Rewards,
         save: Callable[[], None],
+        team: Team | None = None,
         **arguments: Any,
     ) -> None:
         """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is
-        called after a step for which a callback asked for a checkpoint.
+        called after a step for which a callback asked for a checkpoint. `team`: the machine's other GPUs.
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
@@ -103,6 +109,7 @@ class GroupTrainer(GRPOTrainer):
         self._on_save = save
         self._trunks: dict[tuple[int, ...], Tensor | None] = {}
         """Of the latest step's sequences, what sampling has left for their training."""
+        self._team = team
         self.advantages: list[float] = []
         """Of the latest step's completions."""
         self.completion_tokens = 0
@@ -177,6 +184,8 @@ class GroupTrainer(GRPOTrainer):
                 {name: value[group] if value.dim() else value for name, value in batch.items()}
                 for group in groups
             ]
+        if place == 0 and self._team:
+            self._team.hand_out(self.model, self._buffered_inputs)
         return self._buffered_inputs[place]
 
     def _tell_queue(self, taken: Sequence[int]) -> None:
@@ -195,13 +204,21 @@ class GroupTrainer(GRPOTrainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Tensor:
         before = self.seconds["sampling"] + self.seconds["grading"]
         started = time.perf_counter()
+        is_last = (self._step + 1) % self.args.gradient_accumulation_steps == 0
         loss = super().training_step(model, inputs, num_items_in_batch)
+        if is_last and self._team:
+            for their_loss, measured in self._team.add_gradients(self.model):
+                loss = loss + their_loss
+                for name, values in measured.items():
+                    self._metrics["train"][name] += values
         inside = self.seconds["sampling"] + self.seconds["grading"] - before
         self.seconds["training"] += time.perf_counter() - started - inside
         return loss
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         advantages = inputs["advantages"]
+        if self._team and not self._team.is_own(self._step % self.args.gradient_accumulation_steps):
+            return torch.zeros((), device=self.accelerator.device, requires_grad=True)
         if not len(advantages) or (self.beta == 0.0 and not advantages.any()):
             # Too few of the group have a reward, or all rewards are equal: there is no gradient to compute.
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
@@ -246,7 +263,7 @@ class GroupTrainer(GRPOTrainer):
         mask = inputs["completion_mask"].bool()
         gap = (self._logprobs - inputs["sampling_per_token_logps"])[mask].abs().mean().item()
         self._metrics["train"]["sampling_logp_difference"].append(gap)
-        bound = SAMPLER_GAP.get(self.model.dtype, max(SAMPLER_GAP.values()))
+        bound = sampler_gap(self.model.dtype)
         if math.isnan(gap):
             raise FloatingPointError("the log-probabilities of a step are not numbers")
         if gap > bound:
@@ -271,6 +288,38 @@ class GroupTrainer(GRPOTrainer):
         self._save_optimizer_and_scheduler(str(folder))
         self._save_rng_state(str(folder))
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+
+
+class FollowingTrainer(GroupTrainer):
+    """On a further GPU: gradients of groups that were sampled, graded and compared elsewhere."""
+
+    def __init__(self, **arguments: Any) -> None:
+        nothing: Any = None
+        super().__init__(
+            rows=[],
+            prompts=nothing,
+            chat=nothing,
+            sampler=nothing,
+            sampling=nothing,
+            rewards=nothing,
+            save=lambda: None,
+            **arguments,
+        )
+        self.current_gradient_accumulation_steps = self.args.gradient_accumulation_steps
+        self._prepared = self.accelerator.prepare_model(self.model)
+
+    def compute(self, batches: Sequence[dict[str, Any]]) -> tuple[float, dict[str, list[float]]]:
+        """Add to the gradients. The loss, and what was measured on the way, by name."""
+        loss = sum(self.training_step(self._prepared, batch, None).item() for batch in batches)
+        measured = {name: [*values] for name, values in self._metrics["train"].items() if name != "step_time"}
+        self._metrics["train"].clear()
+        return loss, measured
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        device = self.accelerator.device
+        return {
+            name: one.to(device) if isinstance(one, Tensor) else one for name, one in generation_batch.items()
+        }
 
 
 def draw_seed(run: int, step: int, draw: int) -> int:

@@ -12,7 +12,7 @@ from outcrop import ids, s3_keys, training_metrics
 from outcrop.errors import StateError
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
-from training_image.trainer import checkpoints, preflight
+from training_image.trainer import checkpoints, gpu, preflight
 from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.failing import STEPS, Failing
@@ -82,6 +82,7 @@ class Reporter(TrainerCallback):
     ) -> None:
         self._step_began = time.perf_counter()
         self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
+        gpu.reset_peak()
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -288,6 +289,7 @@ class Reporter(TrainerCallback):
             "grader_failures": failures(self._rewards.latest).total(),
             **{f"{what}_seconds": round(seconds, 3) for what, seconds in self.trainer.seconds.items()},
             "step_seconds": round(time.perf_counter() - self._step_began, 3),
+            **gpu.measured(),
         }
 
     def _metrics(self, step: int, total: int, logs: dict[str, Any]) -> dict[str, Any]:
@@ -330,6 +332,7 @@ class Reporter(TrainerCallback):
             "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
             "sampling_logp_difference": logs.get("sampling_logp_difference"),
             "step_time": round(full, 3),
+            **gpu.measured(),
         }
         if evaluated:
             data |= evaluated.figures()

@@ -1,0 +1,161 @@
+"""vLLM as a sampler, as far as a machine without a GPU can show it: what it is asked, in words it knows, and
+that its completions are the policy's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.fake_vllm import Engine, checked, install
+
+pytestmark = pytest.mark.slow
+
+
+def _policy(folder: Path) -> tuple[Any, Any]:
+    from peft import get_peft_model
+
+    from tests.trainer.conftest import HYPERPARAMETERS
+    from training_image.trainer import policy
+
+    model, tokenizer = policy.load(folder)
+    return get_peft_model(model, policy.adapter(model, HYPERPARAMETERS)), tokenizer
+
+
+def _sampler(folder: Path, out: Path, stop: Any, **settings: Any) -> Any:
+    from training_image.trainer.vllm_sampler import EngineSettings, VLLMSampler
+
+    defaults = {"context": 64, "temperature": 1.0, "constrained": False, "memory_share": 0.5, "seed": 7}
+    return VLLMSampler(folder, stop, EngineSettings(**defaults | settings), folder=out)
+
+
+def _disturb(model: Any, size: float) -> None:
+    import torch
+
+    with torch.no_grad():
+        for name, one in model.named_parameters():
+            if ".lora_B." in name:
+                one.add_(size)
+
+
+def test_vllm_and_our_own_loop_write_the_same_completions_after_each_update(
+    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training_image.generate import stop_tokens
+    from training_image.sampling import Sampling
+    from training_image.trainer.sampler import LoopSampler
+
+    install(monkeypatch)
+    model, tokenizer = _policy(tiny_caps)
+    stop = stop_tokens(model, tokenizer)
+    prompts = [tokenizer(f"Q:capital of {name}?\nA:").input_ids for name in ("france", "peru", "cuba")]
+    samplings = [Sampling(12, seed=place) for place in range(3)]
+    vllm, loop = _sampler(tiny_caps, tmp_path, stop), LoopSampler(stop)
+    ended: dict[int, Any] = {}
+
+    for size in (0.0, 0.05, 0.05):
+        _disturb(model, size)
+        made = vllm.sample(model, prompts, samplings, on_end=ended.__setitem__)
+
+        expected = loop.sample(model, prompts, samplings)
+        assert [one.token_ids for one in made] == [one.token_ids for one in expected]
+        assert [one.stop and one.stop[0] for one in made] == [one.stop and one.stop[0] for one in expected]
+        for one, other in zip(made, expected, strict=True):
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+        assert [ended[place] for place in range(3)] == made
+        assert vllm._engine.is_asleep
+        assert len(list(tmp_path.iterdir())) == 1  # one adapter at a time lies in memory
+
+
+def test_an_engine_that_leaves_the_adapter_out_fails_the_job_before_its_first_step(
+    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from training_image.generate import stop_tokens
+    from training_image.trainer.errors import TrainingError
+    from training_image.trainer.probe import check_adapter_is_sampled
+
+    class Deaf(Engine):
+        ignores_adapters = True
+
+    model, tokenizer = _policy(tiny_caps)
+    stop, prompt = stop_tokens(model, tokenizer), tokenizer("Q:capital of france?\nA:").input_ids
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+
+    install(monkeypatch)
+    check_adapter_is_sampled(model, _sampler(tiny_caps, tmp_path / "a", stop), prompt, bound=0.02)
+    install(monkeypatch, Deaf)
+    with pytest.raises(TrainingError, match=r"VLLMSampler and the trainer .* those of the model without it"):
+        check_adapter_is_sampled(model, _sampler(tiny_caps, tmp_path / "b", stop), prompt, bound=0.02)
+
+    assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
+
+
+def test_the_served_sampler_speaks_the_http_api_of_vllm(tiny_caps: Path, tmp_path: Path) -> None:
+    import json
+
+    import httpx
+
+    from training_image.generate import stop_tokens
+    from training_image.sampling import Sampling
+    from training_image.trainer.vllm_server import ServedSampler
+
+    model, tokenizer = _policy(tiny_caps)
+    stop = min(stop_tokens(model, tokenizer))
+    asked: list[tuple[str, dict[str, Any]]] = []
+    started: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        asked.append((request.url.path, body))
+        if request.url.path != "/v1/completions":
+            return httpx.Response(200, text="Success")
+        choice = {
+            "token_ids": [5, stop],
+            "logprobs": {"token_logprobs": [-1.0, -0.5]},
+            "finish_reason": "stop",
+        }
+        return httpx.Response(200, json={"choices": [choice]})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://vllm")
+    sampler = ServedSampler(client, [stop], folder=tmp_path, start=started.append)
+    [made] = sampler.sample(model, [[1, 2]], [Sampling(12, seed=3)])
+    sampler.sample(model, [[1, 2]], [Sampling(12, seed=3)])
+    _disturb(model, 0.1)
+    sampler.sample(model, [[1, 2]], [Sampling(12, seed=3)])
+
+    assert (made.token_ids, made.logprobs, made.stop) == ([5], [-1.0], (stop, -0.5))
+    assert started == [model]
+    loads = [body for path, body in asked if path == "/v1/load_lora_adapter"]
+    assert [checked("LoadLoRAAdapterRequest", one)["lora_name"] for one in loads] == ["policy-1", "policy-2"]
+    [unload] = [body for path, body in asked if path == "/v1/unload_lora_adapter"]
+    assert checked("UnloadLoRAAdapterRequest", unload) == {"lora_name": "policy-1"}
+    completions = [checked("CompletionRequest", body) for path, body in asked if path == "/v1/completions"]
+    assert [one["model"] for one in completions] == ["policy-1", "policy-1", "policy-2"]
+    assert completions[0]["seed"] == 3 and completions[0]["stop_token_ids"] == [stop]
+
+
+@pytest.mark.parametrize(("temperature", "mode"), [(1.0, "raw_logprobs"), (0.7, "processed_logprobs")])
+def test_log_probabilities_are_told_at_the_jobs_temperature(temperature: float, mode: str) -> None:
+    from training_image.trainer.vllm_sampler import EngineSettings
+
+    assert EngineSettings(64, temperature, False, 0.5, 7).logprobs_mode == mode
+
+
+def test_a_form_and_a_temperature_of_its_own_do_not_go_together_on_vllm() -> None:
+    from training_image.trainer.errors import TrainingError
+    from training_image.trainer.vllm_sampler import EngineSettings
+
+    with pytest.raises(TrainingError, match="Set temperature to 1"):
+        _ = EngineSettings(64, 0.7, True, 0.5, 7).logprobs_mode
+
+
+def test_without_a_gpu_the_job_has_our_own_loop(tiny_caps: Path) -> None:
+    from training_image.sampling import Sampling
+    from training_image.trainer.errors import TrainingError
+    from training_image.trainer.sampler import LoopSampler
+    from training_image.trainer.sampler_choice import choose
+
+    assert isinstance(choose("auto", tiny_caps, [1], Sampling(8), context=64, seed=7), LoopSampler)
+    with pytest.raises(TrainingError, match="Set sampler to auto"):
+        choose("vllm", tiny_caps, [1], Sampling(8), context=64, seed=7)

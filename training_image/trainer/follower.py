@@ -1,0 +1,93 @@
+"""A process on one of a machine's further GPUs: does what the leader tells it, with the leader's weights."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from outcrop.settings import settings
+from outcrop.training_spec import TrainingSpec
+
+Asked = tuple[list[list[int]], list[Any], list[bool]]
+"""Prompts, how each is sampled, and whether it keeps to the job's form."""
+
+
+def follow(leader: Connection, rank: int, size: int, rendezvous: Path, spec: str, root: Path) -> None:
+    """Until the leader is gone."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(rank)
+    try:
+        _Follower(leader, rank, size, rendezvous, TrainingSpec.model_validate_json(spec), root).run()
+    except EOFError:
+        return
+    except Exception as error:  # the leader tells the job's owner
+        leader.send(("failed", error))
+        raise
+
+
+class _Follower:
+    def __init__(
+        self, leader: Connection, rank: int, size: int, rendezvous: Path, spec: TrainingSpec, root: Path
+    ) -> None:
+        from training_image.generate import stop_tokens
+        from training_image.sampling import Sampling
+        from training_image.trainer import dataset, grpo, policy
+        from training_image.trainer.chat_format import ChatFormat
+        from training_image.trainer.exchange import Exchange
+        from training_image.trainer.sampler_choice import choose
+
+        self._leader = leader
+        numbers, base = spec.hyperparameters, root / "input/data/model"
+        model, tokenizer = policy.load(base, numbers.attention)
+        chat = ChatFormat(tokenizer, numbers.reasoning_effort)
+        self._form = policy.constraint(spec.response_format, chat, model, tokenizer)
+        rows = dataset.rows(root / "input/data/training")
+        longest = max(len(chat.tokens(dataset.question(rows, row))) for row in range(len(rows)))
+        sampling = Sampling(numbers.max_completion_length, numbers.temperature, constraint=self._form)
+        self._sampler = choose(
+            settings().sampler,
+            base,
+            stop_tokens(model, tokenizer),
+            sampling,
+            context=longest + numbers.max_completion_length,
+            seed=spec.seed,
+        )
+        self._trainer = grpo.FollowingTrainer(
+            model=model,
+            args=grpo.config(numbers, seed=spec.seed, folder=root / f"output/gpu-{rank}"),
+            train_dataset=dataset.placeholders(numbers.prompts_per_step),
+            processing_class=tokenizer,
+            peft_config=policy.adapter(model, numbers),
+        )
+        leader.send(("ready", None))
+        self._exchange = Exchange(rank, size, rendezvous)
+
+    def run(self) -> None:
+        while True:
+            said, content = self._leader.recv()
+            match said:
+                case "weights":
+                    self._exchange.spread_weights(self._trainer.model)
+                case "sample":
+                    self._sample(*content)
+                case "train":
+                    self._train(content)
+
+    def _sample(self, prompts: list[list[int]], samplings: list[Any], formed: list[bool]) -> None:
+        if prompts:
+            own = [
+                replace(one, constraint=self._form if is_formed else None)
+                for one, is_formed in zip(samplings, formed, strict=True)
+            ]
+            self._sampler.sample(self._trainer.model, prompts, own, on_end=self._tell_end)
+
+    def _tell_end(self, place: int, one: Any) -> None:
+        """What its training could start from stays here: another process has the group."""
+        self._leader.send(("ended", (place, replace(one, trunk=None))))
+
+    def _train(self, batches: Sequence[dict[str, Any]]) -> None:
+        measured = self._trainer.compute(batches)
+        self._leader.send(("trained", measured))
+        self._exchange.add_gradients(self._trainer.model)
+        self._trainer.model.zero_grad()
