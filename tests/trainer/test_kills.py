@@ -39,9 +39,9 @@ PHASES = {
         Moment(f"{_REPORTER}.evaluate", 1, "after"),
     ],
     "sampling": [
-        Moment(f"{_TRAINER}.sampler:LoopSampler.sample", 5),
+        Moment(f"{_GRPO}._prepare_inputs", 9),
+        Moment(f"{_TRAINER}.prompts:PromptQueue.take", 1, "after"),
         Moment(f"{_TRAINER}.rewards:GradingRound.submit", 9, "after"),
-        Moment(f"{_TRAINER}.sampler:LoopSampler.sample", 1, "after"),
     ],
     "grading": [
         Moment(f"{_TRAINER}.rewards:Rewards.rewards", 3),
