@@ -38,46 +38,55 @@ def draw(
 ) -> tuple[Tensor, Tensor, dict[int, ConstraintError]]:
     """A token of each row, its log-probability at the row's temperature, and the rows that cannot go on.
 
-    `slots`: which of the logits is each row's. Rows that share one sample alike and have the same tokens so
-    far; None: each row has its own, in order.
+    `slots`: which of the logits is each row's; rows that share one have the same prompt and tokens so far.
+    None: each row has its own, in order.
 
     Raises: FloatingPointError for logits that are not numbers.
     """
-    slots = range(len(rows)) if slots is None else slots
-    leads = _leads(rows, slots)
+    laws, leads, origins = _laws(rows, range(len(rows)) if slots is None else slots)
+    if origins != [*range(len(logits))]:
+        logits = logits[torch.tensor(origins, device=logits.device)]
     probabilities = own = _probabilities(logits, leads)
     failed: dict[int, ConstraintError] = {}
     if any(row.is_shaped for row in leads):
         logits, failed = _shaped(logits, leads)
         probabilities = _probabilities(logits, leads)
-    slot = torch.tensor(slots, device=logits.device)
+    law = torch.tensor(laws, device=logits.device)
     is_greedy = [row.sampling.temperature == 0 for row in rows]
     if all(is_greedy):
-        tokens = logits.argmax(dim=-1)[slot]
+        tokens = logits.argmax(dim=-1)[law]
     else:
         kept = _nucleus(probabilities, [row.sampling.top_p for row in leads])
         cumulative = kept.cumsum(dim=-1)
-        column, chances = _chances(rows, position, slots, len(leads))
+        column, chances = _chances(rows, position, laws, len(leads))
         # The first token whose cumulative probability exceeds the draw: never one of probability 0.
         total = cumulative[:, -1:]
         below = (chances.to(logits.device) * total).minimum(total.nextafter(torch.zeros_like(total)))
-        tokens = torch.searchsorted(cumulative, below, right=True)[slot, column.to(logits.device)]
+        tokens = torch.searchsorted(cumulative, below, right=True)[law, column.to(logits.device)]
         if any(is_greedy):
             greedy = torch.tensor(is_greedy, device=logits.device)
-            tokens = torch.where(greedy, logits.argmax(dim=-1)[slot], tokens)
+            tokens = torch.where(greedy, logits.argmax(dim=-1)[law], tokens)
     tokens = tokens.clamp(max=logits.shape[1] - 1)  # beyond them is what was drawn of no numbers
-    logprobs = own[slot, tokens].log()
+    logprobs = own[law, tokens].log()
     if logprobs.isnan().any():
         raise FloatingPointError("the model's logits are not numbers")
-    return tokens, logprobs, {row: failed[one] for row, one in enumerate(slots) if one in failed}
+    return tokens, logprobs, {row: failed[one] for row, one in enumerate(laws) if one in failed}
 
 
-def _leads(rows: list[Row], slots: Sequence[int]) -> list[Row]:
-    """A row of each slot: what is true of its sampling and its tokens is true of all."""
-    found: dict[int, Row] = {}
-    for row, slot in zip(rows, slots, strict=True):
-        found.setdefault(slot, row)
-    return [found[slot] for slot in range(len(found))]
+def _laws(rows: list[Row], slots: Sequence[int]) -> tuple[list[int], list[Row], list[int]]:
+    """Rows that draw from one distribution share a law: of each row its law, and of each law a row and the
+    slot.
+    """
+    found: dict[tuple[float, ...], int] = {}
+    laws, leads, origins = [], [], []
+    for place, (row, slot) in enumerate(zip(rows, slots, strict=True)):
+        wants = row.sampling
+        key = (slot, place) if row.is_shaped else (slot, wants.temperature, wants.top_p)
+        if key not in found:
+            leads.append(row)
+            origins.append(slot)
+        laws.append(found.setdefault(key, len(found)))
+    return laws, leads, origins
 
 
 def _probabilities(logits: Tensor, leads: list[Row]) -> Tensor:
@@ -87,16 +96,16 @@ def _probabilities(logits: Tensor, leads: list[Row]) -> Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def _chances(rows: list[Row], position: int, slots: Sequence[int], count: int) -> tuple[Tensor, Tensor]:
-    """Of each row its place among those of its slot, and the rows' draws as (slots, places)."""
+def _chances(rows: list[Row], position: int, laws: Sequence[int], count: int) -> tuple[Tensor, Tensor]:
+    """Of each row its place among those of its law, and the rows' draws as (laws, places)."""
     drawn: list[list[Tensor]] = [[] for _ in range(count)]
     column = []
-    for row, slot in zip(rows, slots, strict=True):
-        column.append(len(drawn[slot]))
-        drawn[slot].append(row.uniforms[position])
+    for row, law in zip(rows, laws, strict=True):
+        column.append(len(drawn[law]))
+        drawn[law].append(row.uniforms[position])
     chances = torch.zeros(count, max(map(len, drawn)))
-    for slot, ones in enumerate(drawn):
-        chances[slot, : len(ones)] = torch.stack(ones)
+    for law, ones in enumerate(drawn):
+        chances[law, : len(ones)] = torch.stack(ones)
     return torch.tensor(column), chances
 
 

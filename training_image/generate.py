@@ -189,7 +189,7 @@ def _read(
     model: Any, prompts: Sequence[Sequence[int]], rows: list[Row]
 ) -> tuple[KeyValueCache, Tensor, Tensor, list[int]]:
     """The cache of the slots that rows start from, their left padding, the logits of their next token, and
-    the slot of each row: each distinct prompt read once, and one slot for all rows that sample it alike.
+    the slot of each row: each distinct prompt is read once, and is one slot.
     """
     places: dict[tuple[int, ...], int] = {}
     for prompt in prompts:
@@ -206,16 +206,11 @@ def _read(
         caches.append(KeyValueCache())
         logits.append(_forward(model, ids[part], padding[part], caches[-1]))
 
-    slots: dict[tuple[Any, ...], int] = {}
-    starts = []
-    for index, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
-        place, law = places[tuple(prompt)], (row.sampling.temperature, row.sampling.top_p)
-        key = (place, index) if row.is_shaped else (place, law)
-        starts.append(slots.setdefault(key, len(slots)))
+    starts = [places[tuple(prompt)] for prompt in prompts]
+    for row, place in zip(rows, starts, strict=True):
         row.slots.append(place)
-    first = torch.tensor([place for place, _ in slots], device=model.device)
-    cache = KeyValueCache.stacked(caches, first, room=len(rows))
-    return cache, padding[first], torch.cat(logits)[first], starts
+    every = torch.arange(len(distinct), device=model.device)
+    return KeyValueCache.stacked(caches, every, room=len(rows)), padding, torch.cat(logits), starts
 
 
 def _forward(model: Any, ids: Tensor, padding: Tensor, cache: KeyValueCache) -> Tensor:

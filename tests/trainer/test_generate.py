@@ -72,7 +72,8 @@ def test_a_seeded_row_draws_the_same_in_any_company(model: Any, prompts: list[li
 
 
 def test_rows_that_say_the_same_so_far_are_computed_once(model: Any, prompts: list[list[int]]) -> None:
-    seeds = [Sampling(max_tokens=20, temperature=0.7, seed=seed) for seed in range(6)]
+    seeds = [Sampling(20, temperature=0.7, seed=seed) for seed in range(4)]
+    seeds += [GREEDY, Sampling(20, seed=4, logit_bias={7: 3.0})]
     computed: list[int] = []
     hook = model.model.layers[0].register_forward_pre_hook(lambda _, hidden: computed.append(len(hidden[0])))
 
