@@ -19,11 +19,13 @@ _LIMIT = timedelta(hours=1)
 class Exchange:
     def __init__(self, rank: int, size: int, rendezvous: Path) -> None:
         """Waits for the others. `rendezvous`: a file that does not exist yet, the same for all."""
-        store = dist.FileStore(str(rendezvous), size)
+        store = dist.FileStore(str(rendezvous), size)  # pyright: ignore[reportPrivateImportUsage]
         store.set_timeout(_LIMIT)
         self._rank = rank
         if torch.cuda.is_available():
-            self._group: Any = dist.ProcessGroupNCCL(store, rank, size)
+            options = dist.ProcessGroupNCCL.Options()
+            options._timeout = _LIMIT
+            self._group: Any = dist.ProcessGroupNCCL(store, rank, size, options)
         else:
             self._group = dist.ProcessGroupGloo(store, rank, size, _LIMIT)
 
