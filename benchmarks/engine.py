@@ -49,7 +49,7 @@ def main() -> None:
     print(
         f"{asked.steps} steps of {len(drawn) // asked.steps} completions, {mean(drawn):.0f} tokens on average"
     )
-    _tell("Outcrop, its own draws", ours, ours, ours)
+    _tell("Outcrop, its own draws", ours, None, ours)
     plain = same_steps.plain(task, completions)
     _tell("plain TRL", plain, plain, ours)
     _tell("Outcrop", same_steps.outcrop(task, completions)[0], plain, ours)
@@ -72,15 +72,16 @@ def _task(name: str, steps: int) -> Task:
     )
 
 
-def _tell(who: str, steps: Sequence[Step], plain: Sequence[Step], ours: Sequence[Step]) -> None:
+def _tell(who: str, steps: Sequence[Step], plain: Sequence[Step] | None, ours: Sequence[Step]) -> None:
     cpu, wall = (mean(getattr(one, what) for one in steps) for what in ("cpu_seconds", "seconds"))
-    ratio = mean(one.cpu_seconds for one in plain) / cpu
+    ratio = (
+        f"; plain TRL takes {mean(one.cpu_seconds for one in plain) / cpu:.2f} times as much" if plain else ""
+    )
     apart = max(abs(one.grad_norm - other.grad_norm) for one, other in zip(steps, ours, strict=True))
     sampling = [one.sampling for one in steps if one.sampling is not None]
     of_which = f" (sampling {mean(sampling):.2f})" if sampling else ""
     print(
-        f"{who:45} {cpu:7.2f} CPU s, {wall:7.2f} s{of_which}; plain TRL takes {ratio:.2f} times as much; "
-        f"gradient norms differ by {apart:.1e}",
+        f"{who:45} {cpu:7.2f} CPU s, {wall:7.2f} s{of_which}{ratio}; gradient norms differ by {apart:.1e}",
         flush=True,
     )
 

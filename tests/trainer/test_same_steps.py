@@ -20,7 +20,8 @@ def test_steps_on_the_same_completions_have_the_losses_and_gradients_of_plain_tr
     tiny_caps: Path, lora_layers: int | None
 ) -> None:
     numbers = HYPERPARAMETERS.model_copy(update={"max_steps": 3, "lora_layers": lora_layers})
-    task = same_steps.Task(tiny_caps, tiny_model.rows(held_out=False), _score, numbers)
+    rows: Any = tiny_model.rows(held_out=False)
+    task = same_steps.Task(tiny_caps, rows, _score, numbers)
 
     ours, completions = same_steps.outcrop(task)
     again, _ = same_steps.outcrop(task, repeat=completions)
