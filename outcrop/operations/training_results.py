@@ -30,6 +30,7 @@ _COLUMNS = {
     "response_length_mean": "response_length_mean",
     "sampling_logp_difference": "sampling_logp_difference",
     "step_time": "step_time",
+    "peak_memory_gb": "peak_memory_gb",
 }
 
 

@@ -15,8 +15,14 @@ from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
 from tests.trainer.conftest import Run
 
-_MEASURED = ("timing", "step_time", "latency_seconds")
-_INTERRUPTIONS = ("Training started", "Training resumed", "Checkpoint step-", "No checkpoint of")
+_MEASURED = ("timing", "step_time", "latency_seconds", "peak_memory_gb")
+_OF_THIS_PROCESS = (
+    "Training started",
+    "Training resumed",
+    "Checkpoint step-",
+    "No checkpoint of",
+    "Peak memory",
+)
 
 
 def outcome(run: Run) -> dict[str, Any]:
@@ -38,7 +44,7 @@ def outcome(run: Run) -> dict[str, Any]:
     events = [
         one
         for one in EventStore(spec.project, spec.job_id).every()
-        if not one.message.startswith(_INTERRUPTIONS)
+        if not one.message.startswith(_OF_THIS_PROCESS)
     ]
     for number, event in enumerate(events):
         told = event.model_dump(exclude={"id", "created_at"})

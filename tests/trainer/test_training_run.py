@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from pathlib import Path
 from statistics import fmean
 
 import orjson
@@ -92,6 +93,9 @@ def test_a_run_tells_its_steps_and_leaves_adapters_checkpoints_and_rollouts(a_ru
     assert [metrics["step"] for metrics in run.metrics()] == [1, 2, 3, 4]
     assert run.metrics()[1]["full_valid_mean_reward"] == run.metrics()[1]["valid_reward_mean"]
     assert "full_valid_mean_reward" not in run.metrics()[0]
+    peaks = [metrics["peak_memory_gb"] for metrics in run.metrics()]
+    assert 0.1 < peaks[0] <= peaks[-1] < 100
+    assert any(message.startswith("Peak memory was ") for message in run.messages())
     result = _result(run)
     assert ObjectStore().exists(f"{result.adapter_key}adapter_model.safetensors")
     assert {file.name for file in (run.root / "model").iterdir()} == {
@@ -106,6 +110,18 @@ def test_a_run_tells_its_steps_and_leaves_adapters_checkpoints_and_rollouts(a_ru
     assert len(rollouts) == 16
     assert rollouts[0].keys() >= {"step", "prompt", "completion", "reward", "error", "advantage", "index"}
     assert run.job.trained_tokens == result.trained_tokens > 0
+
+
+def test_every_field_of_a_metrics_event_is_in_the_documentation(a_run: MakeRun) -> None:
+    run = a_run(max_steps=2, eval_interval=2)
+    table = Path("docs/training.md").read_text().split("| in a metrics event |")[1].split("\n\n")[0]
+    documented = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    run.train()
+
+    told = {name for metrics in run.metrics() for name in metrics}
+    assert told >= {"full_valid_mean_reward", "valid_sampled_reward_mean", "peak_memory_gb"}
+    assert told - documented == set()
 
 
 def test_a_run_killed_in_the_middle_resumes_to_the_very_same_end(a_run: MakeRun, tmp_path) -> None:

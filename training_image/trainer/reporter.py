@@ -12,7 +12,7 @@ from outcrop import ids, s3_keys, training_metrics
 from outcrop.errors import StateError
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
-from training_image.trainer import checkpoints, gpu, preflight
+from training_image.trainer import checkpoints, gpu, peak_memory, preflight
 from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.failing import STEPS, Failing
@@ -59,6 +59,7 @@ class Reporter(TrainerCallback):
             Validation(spec, evaluator, history, self._publisher, events) if evaluator else None
         )
         self._seconds: list[float] = []
+        self._peak = 0.0
         self._step_began = time.perf_counter()
         self._is_publishing = False
         self._state_is_due = 0.0
@@ -191,6 +192,9 @@ class Reporter(TrainerCallback):
         )
         told = f"Training finished: the model is that of step {step}{told}."
         self._events.append("info", told, data={"step": step})
+        peak = self._peak_gb()
+        measured = {"step": step, "peak_memory_gb": round(peak, 3)}
+        self._events.append("info", f"Peak memory was {peak:.1f} GB.", data=measured)
         if self._validation:
             self._validation.compare(step)
         self._publisher.result(
@@ -212,6 +216,11 @@ class Reporter(TrainerCallback):
             told = f"The model could not be merged into one: {error}"
             self._events.append("warn", told, data={"step": step})
             return None
+
+    def _peak_gb(self) -> float:
+        """Of all steps so far: what torch tells of a GPU is the latest step's."""
+        self._peak = max(self._peak, peak_memory.used_gb())
+        return self._peak
 
     def _tell_of_early_end(self, step: int) -> None:
         patience = self._spec.hyperparameters.early_stopping_patience
@@ -332,6 +341,7 @@ class Reporter(TrainerCallback):
             "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
             "sampling_logp_difference": logs.get("sampling_logp_difference"),
             "step_time": round(full, 3),
+            "peak_memory_gb": round(self._peak_gb(), 3),
             **gpu.measured(),
         }
         if evaluated:
