@@ -126,6 +126,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         sampling=sampling,
         rewards=rewards,
         save=reporter.save,
+        replacements=round(numbers.dynamic_sampling_budget * numbers.prompts_per_step),
         team=team,
     )
     check_adapter_is_sampled(

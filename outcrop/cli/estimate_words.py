@@ -15,7 +15,8 @@ def told(found: Estimate, model: BaseModel, rows: int, tokens: int, counted: str
         f"Steps               {numbers.max_steps:,} of {numbers.prompts_per_step} prompts x "
         f"{numbers.num_generations} completions",
         f"Completions         {found.trained_completions:,} in training, "
-        f"{found.evaluated_completions:,} in evaluations",
+        f"{found.evaluated_completions:,} in evaluations"
+        + (f", up to {found.fresh_completions:,} in place of others" if found.fresh_completions else ""),
         f"Completion tokens   {_span(found.completion_tokens)} ({_span((shortest, longest))} each)",
         f"Tokens learned from {_span(found.learned_tokens)}, prompts included",
         "",
@@ -73,6 +74,11 @@ def _caveats(found: Estimate, model: BaseModel) -> list[str]:
         lines.append(
             f"The first figure is for completions of {SHORT:.0%} of the longest allowed, the second for the "
             "longest: --completion-tokens says what you know."
+        )
+    if found.fresh_completions:
+        lines.append(
+            "The second figure also counts fresh prompts for all that teach nothing, as far as "
+            "dynamic_sampling_budget allows: few if the task is neither too easy nor too hard."
         )
     for name, speed in speeds.items():
         if speed is None:

@@ -45,6 +45,7 @@ class Grading:
     name: str
     kind: str
     calls: int
+    """At the most."""
     usd: Range | None
     """None: the judge's price is not known."""
     judge: str | None = None
@@ -56,6 +57,8 @@ class Grading:
 class Estimate:
     numbers: TrainingHyperparameters
     trained_completions: int
+    fresh_completions: int
+    """At the most: sampled in place of groups whose rewards are all equal, which are not learned from."""
     evaluated_completions: int
     completion_length: Range
     completion_tokens: Range
@@ -92,12 +95,16 @@ def estimate(
     numbers = hyperparameters.resolve(asked, model, rows)
     longest = numbers.max_completion_length
     lengths = (completion_length, completion_length) if completion_length else (SHORT * longest, longest)
-    trained = numbers.max_steps * numbers.prompts_per_step * numbers.num_generations
+    samplings = ceil(numbers.max_steps / numbers.num_iterations)
+    trained = samplings * numbers.prompts_per_step * numbers.num_generations
+    replacements = round(numbers.dynamic_sampling_budget * numbers.prompts_per_step)
+    fresh = samplings * replacements * numbers.num_generations
     evaluations = 1 + ceil(numbers.max_steps / numbers.eval_interval)
     evaluated = evaluations * validation_rows * (1 + numbers.eval_samples)
     prompt = prompt_tokens / rows
-    sampled: Range = _range((trained + evaluated) * one for one in lengths)
-    learned: Range = _range(trained * (prompt + one) for one in lengths)
+    completions = (trained + evaluated, trained + fresh + evaluated)
+    sampled: Range = _range(count * one for count, one in zip(completions, lengths, strict=True))
+    learned: Range = _range(numbers.num_iterations * trained * (prompt + one) for one in lengths)
     machines = [
         _machine(model.id, one, sampled, learned)
         for one in dict.fromkeys(instance_types or model.instance_types)
@@ -106,13 +113,14 @@ def estimate(
     return Estimate(
         numbers=numbers,
         trained_completions=trained,
+        fresh_completions=fresh,
         evaluated_completions=evaluated,
         completion_length=_range(lengths),
         completion_tokens=sampled,
         learned_tokens=learned,
         machines=machines,
         graders=[
-            _grading(name, part, trained + evaluated, prompt, lengths[1], judge_prices or {})
+            _grading(name, part, completions, prompt, lengths[1], judge_prices or {})
             for name, part in _parts(grader)
         ],
         other_usd=_other(model, numbers, max(hours, default=0)),
@@ -142,26 +150,27 @@ def _parts(grader: Grader | None) -> Iterator[tuple[str, Grader]]:
 def _grading(
     name: str,
     grader: Grader,
-    calls: int,
+    calls: tuple[int, int],
     prompt: float,
     longest: float,
     judge_prices: Mapping[str, tuple[float, float]],
 ) -> Grading:
+    least_calls, most_calls = calls
     if isinstance(grader, Judged):
         read, said = JUDGE_TOKENS
-        tokens = (round(calls * (read + prompt + longest)), calls * said)
+        tokens = (round(most_calls * (read + prompt + longest)), most_calls * said)
         judge = grader.model or "*"
         price = judge_prices.get(judge)
         most = None if price is None else (tokens[0] * price[0] + tokens[1] * price[1]) / 1e6
-        usd = None if most is None else (SHORT * most, most)
-        return Grading(name, grader.type, calls, usd, judge, tokens)
+        usd = None if most is None else (SHORT * most * least_calls / most_calls, most)
+        return Grading(name, grader.type, most_calls, usd, judge, tokens)
     if isinstance(grader, LambdaGrader | CustomCodeGrader | PythonGrader):
         gigabytes = _GRADER_GB["python" if isinstance(grader, PythonGrader) else "lambda"]
         each = prices.service("lambda_request") + gigabytes * GRADER_SECONDS * prices.service(
             "lambda_arm_gb_second"
         )
-        return Grading(name, grader.type, calls, (calls * each, calls * each))
-    return Grading(name, grader.type, calls, (0.0, 0.0))
+        return Grading(name, grader.type, most_calls, (least_calls * each, most_calls * each))
+    return Grading(name, grader.type, most_calls, (0.0, 0.0))
 
 
 def _other(model: BaseModel, numbers: TrainingHyperparameters, hours: float) -> float:

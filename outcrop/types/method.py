@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from outcrop.types.grader import Grader
 
@@ -16,6 +17,10 @@ Auto = Literal["auto"]
 # Strict, as OpenAI's schema is: "0.5" is no number, and neither is true.
 Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+_EPSILONS = {"cispo": ("epsilon_high",), "sapo": (), "vespo": ()}
+"""Which of them a loss knows; others know both."""
 
 
 class ReinforcementHyperparameters(BaseModel):
@@ -47,12 +52,41 @@ class ReinforcementHyperparameters(BaseModel):
     early_stopping_patience: Auto | Annotated[Integer, Field(ge=1)] = "auto"
     """Evaluations in a row that gain nothing beyond noise after which training ends; `auto` waits for the
     last step."""
+    loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "gspo", "luspo", "sapo", "vespo"] = "dapo"
+    """How completions of different length, and policies that have moved on, are weighed; `gspo` is TRL's
+    `grpo` at `importance_sampling_level` "sequence"."""
+    epsilon: Auto | Annotated[Number, Field(gt=0, lt=1)] = "auto"
+    """How far below 1 a token's probability ratio counts; it differs from 1 only with `num_iterations`."""
+    epsilon_high: Auto | Annotated[Number, Field(gt=0, le=100)] = "auto"
+    """How far above 1 it counts; of `cispo` the largest ratio itself."""
+    num_iterations: Auto | Annotated[Integer, Field(ge=1, le=16)] = "auto"
+    """Steps that learn from the same completions."""
+    overlong_completions: Literal["grade", "mask"] = "grade"
+    """What is done with completions that `max_completion_length` cut off: they are learned from by their
+    reward like all others, or not learned from."""
+    dynamic_sampling_budget: Auto | Annotated[Number, Field(ge=0, le=8)] = "auto"
+    """Fresh prompts that a step may sample in place of those whose completions all get one reward, as a share
+    of `batch_size`."""
     grader_warning_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
     """Share of the latest ten steps' completions without a reward above which an event warns."""
     grader_failure_limit: Auto | Annotated[Number, Field(ge=0, le=1)] = "auto"
     """Share of one step's completions without a reward above which the job fails."""
     budget_usd: Auto | Annotated[Number, Field(gt=0)] = "auto"
     """Dollars that training may cost over all attempts; then the job is paused."""
+
+    @field_validator("epsilon", "epsilon_high")
+    @classmethod
+    def _is_known_to_the_loss(cls, value: Auto | float, info: ValidationInfo) -> Auto | float:
+        loss = info.data.get("loss_type", "dapo")
+        if value == "auto":
+            return value
+        if info.field_name not in _EPSILONS.get(loss, (info.field_name,)):
+            raise PydanticCustomError("no_epsilon", "the loss '{loss}' does not use it", {"loss": loss})
+        if loss == "cispo" and float(value) < 1:
+            raise PydanticCustomError(
+                "low_epsilon", "with cispo, it is the largest ratio itself, and should be 1 or more"
+            )
+        return value
 
 
 class Reinforcement(BaseModel):

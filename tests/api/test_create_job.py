@@ -200,6 +200,12 @@ def test_a_method_other_than_reinforcement_is_refused_with_what_is_supported(
         ),
         (reinforcement(hyperparameters={"eval_interval": 0}), ".hyperparameters.eval_interval", "1"),
         (reinforcement(hyperparameters={"eval_samples": 0}), ".hyperparameters.eval_samples", "1"),
+        (reinforcement(hyperparameters={"loss_type": "ppo"}), ".hyperparameters.loss_type", "'dr_grpo'"),
+        (
+            reinforcement(hyperparameters={"loss_type": "cispo", "epsilon": 0.2}),
+            ".hyperparameters.epsilon",
+            "the loss 'cispo' does not use it",
+        ),
         (
             reinforcement(hyperparameters={"early_stopping_patience": 2}),
             ".hyperparameters.early_stopping_patience",

@@ -19,10 +19,10 @@ GROUP = 4
 
 
 class Scripted:
-    """The n-th completion of a step gets the n-th reward, whatever it says."""
+    """The n-th completion gets the n-th reward, whatever it says."""
 
     def __init__(self, rewards: Sequence[float | None]) -> None:
-        self._rewards = rewards
+        self.rewards = rewards
         self.submitted: list[str] = []
         self.graded: list[str] = []
 
@@ -33,10 +33,11 @@ class Scripted:
         self.submitted += [one.text for one in completions]
 
     def grade(self, completions: Sequence[GradedCompletion]) -> list[Reward]:
-        self.graded = [one.text for one in completions]
+        start = len(self.graded)
+        self.graded += [one.text for one in completions]
         return [
             Reward(reward, None if reward is not None else "grader_timeout", None, {}, 0.0)
-            for reward in self._rewards
+            for reward in self.rewards[start : len(self.graded)]
         ]
 
 
@@ -56,44 +57,51 @@ class Gradients(TrainerCallback):
             self.expected = dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
 
 
-def a_trainer(folder: Path, out: Path, grader: Scripted) -> Any:
-    """For one step of as many groups as there are rewards for."""
+def a_trainer(folder: Path, out: Path, grader: Scripted, groups: int | None = None, **numbers: Any) -> Any:
+    """For steps of so many `groups`, else for one step of as many as there are rewards for."""
     from training_image.generate import stop_tokens
     from training_image.sampling import Sampling
     from training_image.trainer import dataset, grpo, policy
     from training_image.trainer.chat_format import ChatFormat
+    from training_image.trainer.groups import ids
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
     from training_image.trainer.sampler import LoopSampler
 
-    class Recording(grpo.GroupTrainer):
-        def _generate_single_turn(self, prompt_ids: Any, *arguments: Any, **more: Any) -> Any:
-            completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *arguments, **more)
-            self.made = list(zip(prompt_ids, completion_ids, strict=True))
-            return completion_ids, logprobs
+    made: list[tuple[list[int], list[int]]] = []
 
-    numbers = HYPERPARAMETERS.model_copy(
-        update={"max_steps": 1, "prompts_per_step": len(grader._rewards) // GROUP, "num_generations": GROUP}
+    class Recording(LoopSampler):
+        def sample(self, model: Any, prompts: Any, *arguments: Any, **more: Any) -> Any:
+            completions = super().sample(model, prompts, *arguments, **more)
+            made.extend(zip(prompts, map(ids, completions), strict=True))
+            return completions
+
+    groups = groups or len(grader.rewards) // GROUP
+    hyperparameters = HYPERPARAMETERS.model_copy(
+        update={"max_steps": 1, "prompts_per_step": groups, "num_generations": GROUP} | numbers
     )
     rows: Any = tiny_model.rows(held_out=False)
     model, tokenizer = policy.load(folder)
     chat = ChatFormat(tokenizer)
-    config = grpo.config(numbers, seed=7, folder=out)
+    config = grpo.config(hyperparameters, seed=7, folder=out)
     config.max_grad_norm = 0.0  # gradients as they are
-    return Recording(
+    trainer: Any = grpo.GroupTrainer(
         model=model,
         args=config,
-        train_dataset=dataset.placeholders(numbers.prompts_per_step),
+        train_dataset=dataset.placeholders(hyperparameters.max_steps * groups),
         processing_class=tokenizer,
-        peft_config=policy.adapter(model, numbers),
+        peft_config=policy.adapter(model, hyperparameters),
         rows=rows,
         prompts=PromptQueue(len(rows), seed=7),
         chat=chat,
-        sampler=LoopSampler(stop_tokens(model, tokenizer)),
-        sampling=Sampling(20, temperature=1.0),
+        sampler=Recording(stop_tokens(model, tokenizer)),
+        sampling=Sampling(hyperparameters.max_completion_length, temperature=1.0),
         rewards=Rewards(grader, rows, read=chat.read, failure_limit=1.0),
         save=lambda: None,
+        replacements=round(groups * hyperparameters.dynamic_sampling_budget),
     )
+    trainer.made = made
+    return trainer
 
 
 def test_the_gradient_is_that_of_the_step_without_the_completions_that_have_no_reward(
@@ -171,3 +179,69 @@ def test_what_is_submitted_early_is_what_trl_reads_in_the_end(
     assert len(grader.graded) == 16
     assert sorted(grader.submitted) == sorted(grader.graded)
     assert model == "tiny-qwen" or grader.submitted != grader.graded  # short ones came first
+
+
+def test_groups_of_equal_rewards_are_replaced_by_fresh_prompts_within_the_budget(
+    tiny_caps: Path, tmp_path: Path
+) -> None:
+    equal, other = [0.0] * GROUP, [1.0, 0.0, 0.0, 0.5]
+    grader = Scripted([*equal, *other, *equal, *other, *other, *equal, *other])
+    trainer = a_trainer(tiny_caps, tmp_path, grader, groups=4, dynamic_sampling_budget=0.75)
+    told: list[dict[str, Any]] = []
+    trainer.log = lambda logs, *_: told.append({**logs, **trainer._metrics["train"]})
+
+    trainer.train()
+
+    prompts = [tuple(trainer.made[start][0]) for start in range(0, len(trainer.made), GROUP)]
+    assert len(set(prompts)) == 7  # four, and three fresh ones: four may be expected to hold two that differ
+    used = [place for place, advantage in enumerate(trainer.advantages) if advantage is not None]
+    assert {place // GROUP for place in used} == {1, 3, 4, 6}
+    assert trainer.completion_tokens == sum(len(trainer.made[place][1]) for place in used)
+    assert len(trainer._rewards.latest) == 7 * GROUP
+    assert told[0]["frac_reward_zero_std"] == [pytest.approx(3 / 7)]
+    assert told[0]["replaced_groups"] == [3.0]
+    assert told[0]["reward"] == [pytest.approx(1.5 * 4 / 28)]
+
+
+def test_few_groups_of_equal_rewards_are_not_worth_a_round(tiny_caps: Path, tmp_path: Path) -> None:
+    grader = Scripted([*[0.0] * GROUP, *[1.0, 0.0, 0.0, 0.5] * 4])
+
+    trainer = a_trainer(tiny_caps, tmp_path, grader, dynamic_sampling_budget=1.0)
+    trainer.train()
+
+    assert len(grader.graded) == 5 * GROUP
+
+
+def test_a_step_that_has_nothing_to_learn_from_changes_nothing(tiny_caps: Path, tmp_path: Path) -> None:
+    grader = Scripted([*[1.0, 0.0, 0.0, 0.5] * 2, *[1.0] * 4 * GROUP])
+    trainer = a_trainer(tiny_caps, tmp_path, grader, groups=2, max_steps=2, dynamic_sampling_budget=1.0)
+    weights: list[list[torch.Tensor]] = []
+
+    class Snapshots(TrainerCallback):
+        def on_step_end(self, *_: Any, model: Any, **__: Any) -> None:
+            weights.append([one.detach().clone() for one in model.parameters() if one.requires_grad])
+
+    trainer.add_callback(Snapshots())
+    trainer.train()
+
+    assert any(one.any() for one in weights[0])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+    assert len(grader.graded) == 6 * GROUP
+
+
+def test_completions_of_a_step_are_learned_from_in_as_many_steps_as_are_asked_for(
+    tiny_caps: Path, tmp_path: Path
+) -> None:
+    grader = Scripted([1.0, 0.0, 0.0, 0.5] * 4)
+    trainer = a_trainer(tiny_caps, tmp_path, grader, groups=2, max_steps=4, num_iterations=2)
+    firsts: list[bool] = []
+
+    class Steps(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            firsts.append(trainer.is_first_update)
+
+    trainer.add_callback(Steps())
+    trainer.train()
+
+    assert firsts == [True, False, True, False]
+    assert len(trainer.made) == len(grader.graded) == 4 * GROUP

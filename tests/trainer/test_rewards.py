@@ -52,6 +52,7 @@ def a_grader(*, failure_limit: float = 0.5) -> Rewards:
 
 
 def given(texts: Sequence[str], rewards: Rewards) -> list[float | None]:
+    rewards.begin_step()
     return rewards.rewards(rewards.round([{"prompt": [], "index": 0}] * len(texts)), texts)
 
 
@@ -100,6 +101,17 @@ def test_a_long_traceback_keeps_its_first_lines_and_its_last_in_the_failure_reas
     assert len(told) <= 994  # what SageMaker's own words leave of 1024
     assert told.startswith("grader_failing: The grader failed on every completion of a step. Traceback:\n")
     assert told.endswith("line 199, in score\nKeyError: 'x'")
+
+
+def test_a_steps_failures_are_those_of_all_its_rounds() -> None:
+    rewards = a_grader()
+    given(["good"] * 3, rewards)
+
+    fresh = ["?", "bad", "?"]
+    again = rewards.rewards(rewards.round([{"prompt": [], "index": 0}] * 3), fresh)
+
+    assert again == [None, 0.0, None]  # most of the round, but not of the step
+    assert len(rewards.latest) == 6
 
 
 def test_half_of_a_step_is_not_most_of_it() -> None:

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner, Result
 
 from outcrop import base_models, prices
 from outcrop.cli.main import app
 from outcrop.operations.estimate import START_HOURS, estimate
+from outcrop.types.grader import Grader
 from outcrop.types.judge_grader import ScoreModelGrader
 from outcrop.types.method import ReinforcementHyperparameters
 
@@ -29,7 +31,11 @@ def run(*arguments: object) -> Result:
 
 def test_hours_are_those_of_the_tokens_sampled_and_learned() -> None:
     asked = ReinforcementHyperparameters(
-        n_epochs=2, batch_size=16, num_generations=4, max_completion_length=1000
+        n_epochs=2,
+        batch_size=16,
+        num_generations=4,
+        max_completion_length=1000,
+        dynamic_sampling_budget=0,
     )
 
     found = estimate(GPT_OSS, asked, rows=32, prompt_tokens=3200)
@@ -47,7 +53,12 @@ def test_hours_are_those_of_the_tokens_sampled_and_learned() -> None:
 
 def test_evaluations_are_sampled_but_not_learned_from() -> None:
     asked = ReinforcementHyperparameters(
-        n_epochs=1, batch_size=8, num_generations=2, eval_interval=2, eval_samples=3
+        n_epochs=1,
+        batch_size=8,
+        num_generations=2,
+        eval_interval=2,
+        eval_samples=3,
+        dynamic_sampling_budget=0,
     )
 
     without = estimate(GPT_OSS, asked, rows=32, prompt_tokens=320)
@@ -56,6 +67,36 @@ def test_evaluations_are_sampled_but_not_learned_from() -> None:
     assert found.evaluated_completions == (1 + 2) * 10 * (1 + 3)
     assert found.learned_tokens == without.learned_tokens
     assert found.completion_tokens[1] - without.completion_tokens[1] == 120 * 2048
+
+
+def test_the_second_figure_has_the_fresh_prompts_that_may_be_sampled_and_not_learned_from() -> None:
+    asked = {"n_epochs": 2, "batch_size": 16, "num_generations": 4, "max_completion_length": 1000}
+    grader = TypeAdapter[Grader](Grader).validate_python(LAMBDA)
+
+    without, found, again = (
+        estimate(
+            GPT_OSS,
+            ReinforcementHyperparameters.model_validate(asked | more),
+            rows=32,
+            prompt_tokens=3200,
+            grader=grader,
+        )
+        for more in (
+            {"dynamic_sampling_budget": 0},
+            {"dynamic_sampling_budget": 0.5},
+            {"dynamic_sampling_budget": 0.5, "num_iterations": 3},
+        )
+    )
+
+    assert found.fresh_completions == 128 and without.fresh_completions == 0
+    assert found.completion_tokens == (64_000, 1.5 * 256_000)
+    assert found.learned_tokens == without.learned_tokens
+    assert found.graders[0].calls == 1.5 * without.graders[0].calls
+    assert found.graders[0].usd and without.graders[0].usd
+    assert found.graders[0].usd[0] == without.graders[0].usd[0] == without.graders[0].usd[1]
+    assert again.numbers.max_steps == 3 * found.numbers.max_steps
+    assert again.completion_tokens == found.completion_tokens
+    assert again.learned_tokens[1] == 3 * found.learned_tokens[1]
 
 
 def test_a_judge_without_a_price_leaves_the_total_open() -> None:

@@ -103,6 +103,62 @@ def test_a_run_of_one_step_is_evaluated_after_it(model: BaseModel) -> None:
 
 
 @pytest.mark.parametrize(
+    ("loss", "trl"),
+    [
+        ("dapo", ("dapo", "token", "group", 0.2, 0.28)),
+        ("dr_grpo", ("dr_grpo", "token", "none", 0.2, 0.2)),
+        ("cispo", ("cispo", "token", "group", 0.2, 5.0)),
+        ("gspo", ("grpo", "sequence", "group", 3e-4, 4e-4)),
+    ],
+)
+def test_a_loss_has_trls_settings_and_its_papers_clipping(
+    model: BaseModel, loss: str, trl: tuple[object, ...]
+) -> None:
+    resolved = resolve(ReinforcementHyperparameters.model_validate({"loss_type": loss}), model, rows=10)
+
+    assert trl == (
+        resolved.loss_type,
+        resolved.importance_sampling_level,
+        resolved.scale_rewards,
+        resolved.epsilon,
+        resolved.epsilon_high,
+    )
+
+
+def test_one_epsilon_is_for_both_sides_as_in_trl(model: BaseModel) -> None:
+    lower = resolve(ReinforcementHyperparameters(epsilon=0.1), model, rows=10)
+    higher = resolve(ReinforcementHyperparameters(epsilon_high=0.4), model, rows=10)
+
+    assert (lower.epsilon, lower.epsilon_high) == (0.1, 0.1)
+    assert (higher.epsilon, higher.epsilon_high) == (0.2, 0.4)
+
+
+def test_every_batch_is_learned_from_before_anything_is_saved(model: BaseModel) -> None:
+    asked = ReinforcementHyperparameters(n_epochs=2, num_iterations=3, eval_interval=4)
+
+    resolved = resolve(asked, model, rows=16)
+
+    assert resolved.max_steps == 4 * 3
+    assert resolved.eval_interval == resolved.save_steps == 6
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "reason"),
+    [
+        ("sapo", {"epsilon": 0.2}, "the loss 'sapo' does not use it"),
+        ("vespo", {"epsilon_high": 0.2}, "the loss 'vespo' does not use it"),
+        ("cispo", {"epsilon": 0.2}, "the loss 'cispo' does not use it"),
+        ("cispo", {"epsilon_high": 0.28}, "should be 1 or more"),
+    ],
+)
+def test_an_epsilon_that_a_loss_has_no_use_for_is_refused(
+    loss: str, given: dict[str, float], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        ReinforcementHyperparameters.model_validate({"loss_type": loss, **given})
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("batch_size", 0),
@@ -118,6 +174,12 @@ def test_a_run_of_one_step_is_evaluated_after_it(model: BaseModel) -> None:
         ("temperature", 0),
         ("beta", -1),
         ("early_stopping_patience", 0),
+        ("loss_type", "ppo"),
+        ("epsilon", 1),
+        ("epsilon_high", 0),
+        ("num_iterations", 0),
+        ("overlong_completions", "drop"),
+        ("dynamic_sampling_budget", -1),
         ("grader_warning_limit", -0.1),
         ("grader_failure_limit", 1.1),
         ("grader_failure_limit", True),

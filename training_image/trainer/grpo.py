@@ -8,7 +8,7 @@ rewards are all equal, which has no gradient, costs nothing.
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PrinterCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -27,12 +28,15 @@ from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.errors import TrainingError
+from training_image.trainer.groups import Group, figures, ids
 from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
-from training_image.trainer.rewards import GradingRound, Rewards
+from training_image.trainer.rewards import Rewards
 from training_image.trainer.sampler import Sampler
 from training_image.trainer.team import Team
 
+_WORTH_A_ROUND = 0.25
+"""Share of a step's groups that have to teach nothing for fresh ones to be sampled."""
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
 """Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
 policy.
@@ -57,8 +61,13 @@ def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path)
         beta=hyperparameters.beta,
         learning_rate=hyperparameters.learning_rate,
         lr_scheduler_type="constant",
-        loss_type="dapo",
-        scale_rewards="group",
+        loss_type=hyperparameters.loss_type,
+        importance_sampling_level=hyperparameters.importance_sampling_level,
+        scale_rewards=hyperparameters.scale_rewards,
+        epsilon=hyperparameters.epsilon,
+        epsilon_high=hyperparameters.epsilon_high,
+        num_iterations=hyperparameters.num_iterations,
+        mask_truncated_completions=hyperparameters.overlong_completions == "mask",
         shuffle_dataset=False,
         save_strategy="no",
         logging_steps=1,
@@ -87,11 +96,14 @@ class GroupTrainer(GRPOTrainer):
         sampling: Sampling,
         rewards: Rewards,
         save: Callable[[], None],
+        replacements: int = 0,
         team: Team | None = None,
         **arguments: Any,
     ) -> None:
         """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is
-        called after a step for which a callback asked for a checkpoint. `team`: the machine's other GPUs.
+        called after a step for which a callback asked for a checkpoint. In a step, up to `replacements` more
+        prompts are sampled, in place of those whose completions all get one reward. `team`: the machine's
+        other GPUs.
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
@@ -103,103 +115,114 @@ class GroupTrainer(GRPOTrainer):
         self._sampler = sampler
         self._sampling = sampling
         self._rewards = rewards
-        self._round: GradingRound
-        self._questions: list[dict[str, Any]] = []
-        self._has_reward: list[bool] = []
+        self._replacements = replacements
+        self._padding: Any = self._tokenizer.pad_token_id
         self._on_save = save
         self._trunks: dict[tuple[int, ...], Tensor | None] = {}
         """Of the latest step's sequences, what sampling has left for their training."""
         self._team = team
-        self.advantages: list[float] = []
-        """Of the latest step's completions."""
+        self._figures: dict[str, float] = {}
+        """Of the latest sampling."""
+        self.is_first_update = True
+        """Whether the latest step is the first that learns from its completions: with `num_iterations` others
+        follow."""
+        self.advantages: list[float | None] = []
+        """Of the latest step's completions; None for those that were not learned from."""
         self.completion_tokens = 0
-        """In the latest step."""
+        """That the latest step learned from."""
         self.seconds = {"sampling": 0.0, "grading": 0.0, "training": 0.0}
         """Of the step so far; whoever reports a step sets them back to 0. Grading counts from when sampling
         has ended: what was graded before cost nothing."""
 
-    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
-        """TRL's gives every row the same tools."""
-        return [self._chat.tokens(question) for question in self._questions], None, {}
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
+        """The group at the micro-batch's place. A step's groups are sampled once, for all its updates."""
+        groups = self.args.gradient_accumulation_steps
+        place = self._step % (groups * self.num_iterations)
+        if place == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = self._inputs(self._sampled())
+        if place % groups == 0:
+            self.is_first_update = place == 0
+            for name, value in self._figures.items():
+                self._metrics["train"][name].append(value)
+            if self._team:
+                self._team.hand_out(self.model, self._handed_out(self._buffered_inputs))
+        return self._buffered_inputs[place % groups]
 
-    def _generate_single_turn(
-        self, prompt_ids: list[list[int]], *_: Any, **__: Any
-    ) -> tuple[list[list[int]], list[list[float]]]:
+    def _handed_out(self, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """In later updates, what another process has computed in the first stays there: the sampler's
+        log-probabilities stand in for it."""
+        if self.is_first_update:
+            return [*groups]
+        return [{"old_per_token_logps": one["sampling_per_token_logps"], **one} for one in groups]
+
+    def _sampled(self) -> list[Group]:
+        """A group of each of the step's prompts; and, if many of them have nothing to compare, of as many
+        fresh prompts as may be expected to make up for them, within the budget (dynamic sampling as in DAPO,
+        arXiv 2503.14476, but in one round: a GPU takes about as long for few prompts as for many).
+        """
+        self._rewards.begin_step()
+        self._trunks = {}
+        size = self.args.gradient_accumulation_steps
+        sampled = self._groups(self.prompts.take(size), first_draw=0)
+        different = sum(group.differs for group in sampled)
+        missing = size - different
+        if missing >= _WORTH_A_ROUND * size:
+            expected = round(missing * size / different) if different else self._replacements
+            fresh = self.prompts.take(
+                min(expected, self._replacements), besides=[group.row for group in sampled]
+            )
+            if fresh:
+                sampled += self._groups(fresh, first_draw=size * self.num_generations)
+        for group in sampled:
+            if group.graded:
+                self.prompts.tell(group.row, differs=group.differs)
+        return sampled
+
+    def _groups(self, rows: Sequence[int], *, first_draw: int) -> list[Group]:
+        """Completions of each row, graded."""
+        size, step = self.num_generations, self.state.global_step
+        questions = [question(self._rows, row) for row in rows for _ in range(size)]
+        round = self._rewards.round(questions)
+        prompts = [self._chat.tokens(one) for one in questions]
+        seeds = [draw_seed(self.args.seed, step, first_draw + draw) for draw in range(len(questions))]
         started = time.perf_counter()
-        step = self.state.global_step
-        samplings = [
-            replace(self._sampling, seed=draw_seed(self.args.seed, step, draw))
-            for draw in range(len(prompt_ids))
-        ]
         made = self._sampler.sample(
             self.model,
-            prompt_ids,
-            samplings,
-            on_end=lambda place, one: self._round.submit(place, self._text(one), one.finish_reason),
+            prompts,
+            [replace(self._sampling, seed=seed) for seed in seeds],
+            on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
-        self.seconds["sampling"] += time.perf_counter() - started
-        self._trunks |= {(*asked, *_ids(one)): one.trunk for asked, one in zip(prompt_ids, made, strict=True)}
-        logprobs = [one.logprobs + ([one.stop[1]] if one.stop else []) for one in made]
-        return [_ids(one) for one in made], logprobs
+        self._trunks |= {(*asked, *ids(one)): one.trunk for asked, one in zip(prompts, made, strict=True)}
+        sampled = time.perf_counter()
+        rewards = self._rewards.rewards(round, [self._text(one) for one in made])
+        self.seconds["sampling"] += sampled - started
+        self.seconds["grading"] += time.perf_counter() - sampled
+        return [
+            Group(row, prompts[start], made[start : start + size], rewards[start : start + size])
+            for row, start in zip(rows, range(0, len(made), size), strict=True)
+        ]
+
+    def _inputs(self, sampled: Sequence[Group]) -> list[dict[str, Any]]:
+        """Of the groups to learn from, as many as the step has prompts: those whose rewards differ first."""
+        places = sorted(range(len(sampled)), key=lambda place: not sampled[place].differs)
+        kept = {*places[: self.args.gradient_accumulation_steps]}
+        self.advantages, made = [], []
+        for place, group in enumerate(sampled):
+            advantages: dict[int, float] = {}
+            if place in kept:
+                advantages = group.advantages(
+                    scaled=self.args.scale_rewards == "group",
+                    without_cut_off=self.args.mask_truncated_completions,
+                )
+                made.append(group.inputs(advantages, self._padding, self.accelerator.device))
+            self.advantages += [advantages.get(one) for one in range(len(group.completions))]
+        tokens = torch.stack([one["completion_mask"].sum() for one in made]).sum()
+        self.completion_tokens = int(tokens)
+        self._figures = figures(sampled, len(kept))
+        return [{**one, "num_items_in_batch": tokens} for one in made]
 
     def _text(self, completion: Generated) -> str:
-        return self._chat.text(_ids(completion))
-
-    def _calculate_rewards(
-        self,
-        inputs: list[dict[str, Any]],
-        prompts: list[Any],
-        completions: list[Any],
-        completion_ids: list[Any],
-    ) -> Tensor:
-        """TRL's own logs the training row when a reward is None; a row must not be in a log."""
-        started = time.perf_counter()
-        rewards = self._rewards.rewards(self._round, [self._chat.text(ids) for ids in completion_ids])
-        self.seconds["grading"] += time.perf_counter() - started
-        self._has_reward = [reward is not None for reward in rewards]
-        values = [torch.nan if reward is None else reward for reward in rewards]
-        return torch.tensor(values, dtype=torch.float32, device=self.accelerator.device)[:, None]
-
-    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
-        """As TRL's, but groups stay together, less what has no reward: TRL shuffles the completions of a step
-        before it splits them, and has those without a reward, at advantage 0, count in the step's number of
-        tokens, which makes the others weigh less, and in the KL term."""
-        place = self._step % self.args.gradient_accumulation_steps
-        if place == 0 or self._buffered_inputs is None:
-            taken = self.prompts.take(len(generation_batch) // self.num_generations)
-            self._questions = [
-                question(self._rows, row) for row in taken for _ in range(self.num_generations)
-            ]
-            self._round = self._rewards.round(self._questions)
-            self._trunks = {}
-            batch = self._generate_and_score_completions(self._questions)
-            self._tell_queue(taken)
-            self.advantages = batch["advantages"].tolist()
-            device = self.accelerator.device
-            groups = [torch.tensor(group, dtype=torch.long, device=device) for group in self._comparable()]
-            tokens = torch.stack([batch["completion_mask"][group].sum() for group in groups]).sum()
-            self.completion_tokens = int(tokens)
-            batch["num_items_in_batch"] = tokens
-            self._buffered_inputs = [
-                {name: value[group] if value.dim() else value for name, value in batch.items()}
-                for group in groups
-            ]
-        if place == 0 and self._team:
-            self._team.hand_out(self.model, self._buffered_inputs)
-        return self._buffered_inputs[place]
-
-    def _tell_queue(self, taken: Sequence[int]) -> None:
-        rewards = [one.reward.reward for one in self._rewards.latest]
-        for group, places in zip(taken, self._comparable(), strict=True):
-            if places:
-                self.prompts.tell(group, differs=len({rewards[place] for place in places}) > 1)
-
-    def _comparable(self) -> Iterator[list[int]]:
-        """Of each group, the places of the completions that have a reward, if there are two to compare."""
-        size = self.num_generations
-        for start in range(0, len(self._has_reward), size):
-            graded = [place for place in range(start, start + size) if self._has_reward[place]]
-            yield graded if len(graded) > 1 else []
+        return self._chat.text(ids(completion))
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Tensor:
         before = self.seconds["sampling"] + self.seconds["grading"]
@@ -222,9 +245,31 @@ class GroupTrainer(GRPOTrainer):
         if not len(advantages) or (self.beta == 0.0 and not advantages.any()):
             # Too few of the group have a reward, or all rewards are equal: there is no gradient to compute.
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
+        if self.beta != 0.0 and "ref_per_token_logps" not in inputs:
+            inputs["ref_per_token_logps"] = self._reference_logprobs(inputs)
         loss = super()._compute_loss(model, inputs)
-        self._check_sampler(inputs)
+        if "old_per_token_logps" not in inputs:
+            self._check_sampler(inputs)
+            inputs["old_per_token_logps"] = self._logprobs  # what later updates are compared with
         return loss
+
+    def _reference_logprobs(self, inputs: dict[str, Tensor]) -> Tensor:
+        """By the model without its adapter. It has no layer that learns, so what sampling has left is not for
+        it."""
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+        model = self.accelerator.unwrap_model(self.model)
+        checkpointing: Any = self.args.gradient_checkpointing_kwargs
+        with (
+            torch.no_grad(),
+            disable_gradient_checkpointing(self.model, checkpointing),
+            model.disable_adapter(),
+        ):
+            trunks, self._trunks = self._trunks, {}
+            width = inputs["completion_ids"].shape[1]
+            logprobs = self._get_per_token_logps_and_entropies(model, ids, mask, width)[0]
+            self._trunks = trunks
+        return logprobs
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -337,15 +382,10 @@ def is_packable(model_config: Any) -> bool:
     return model_config._attn_implementation.startswith("sdpa") and set(layers) == {"full_attention"}
 
 
-def _ids(completion: Generated) -> list[int]:
-    """Its tokens, and the stop token that ended it."""
-    return completion.token_ids + ([completion.stop[0]] if completion.stop else [])
-
-
 def _padded(rows: list[Tensor], width: int) -> Tensor:
     return torch.stack([pad(row, (0, width - len(row))) for row in rows])
 
 
 def _grader(**_: Any) -> list[float | None]:
-    """TRL wants a reward function; `GroupTrainer._calculate_rewards` stands in for it."""
+    """TRL wants a reward function; `Rewards` stands in for it."""
     raise AssertionError("rewards come from `rewards`")

@@ -97,16 +97,19 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         step, numbers = state.global_step, self._spec.hyperparameters
-        self._publisher.rollouts(step, self._rewards.latest, self.trainer.advantages)
+        if self.trainer.is_first_update:
+            self._publisher.rollouts(step, self._rewards.latest, self.trainer.advantages)
         is_last = step >= numbers.max_steps
         if is_last or step % numbers.eval_interval == 0:
             self.evaluate(step)
         if self.stops_early and not is_last:
             is_last = control.should_training_stop = True
             self._tell_of_early_end(step)
-        control.should_save = True
+        # What was sampled is learned from to its end before anything is saved.
+        is_over = step % numbers.num_iterations == 0
+        control.should_save = is_over
         self._is_publishing = is_last or step % numbers.save_steps == 0
-        if not self._may_go_on(left=0 if is_last else numbers.max_steps - step):
+        if not self._may_go_on(left=0 if is_last else numbers.max_steps - step) and is_over:
             self.was_stopped = not is_last
             self._is_publishing = control.should_training_stop = True
 
@@ -139,6 +142,8 @@ class Reporter(TrainerCallback):
         print(training_metrics.line(self._spec.job_id, step, self._drawn(step, logs)), flush=True)
         for text in history.new_warnings():
             self._events.append("warn", text, data={"step": step})
+        if not self.trainer.is_first_update:
+            return
         history.failing.add(len(self._rewards.latest), failures(self._rewards.latest), window=STEPS)
         seen = len(history.failing.completions)
         steps = "the last step's completions" if seen == 1 else f"the last {seen} steps' completions"
@@ -238,7 +243,8 @@ class Reporter(TrainerCallback):
         told to stop."""
         self._seconds.append(time.perf_counter() - self._step_began)
         seconds = sum(self._seconds) / len(self._seconds)
-        self.history.trained_tokens += self.trainer.completion_tokens
+        if self.trainer.is_first_update:
+            self.history.trained_tokens += self.trainer.completion_tokens
         try:
             job = self._jobs.progress(
                 self._spec.job_id,
@@ -303,7 +309,8 @@ class Reporter(TrainerCallback):
 
     def _metrics(self, step: int, total: int, logs: dict[str, Any]) -> dict[str, Any]:
         """Bedrock's names, then OpenAI's, then ours."""
-        advantages = self.trainer.advantages
+        advantages = [one for one in self.trainer.advantages if one is not None]
+        sampled = self._rewards.latest if self.trainer.is_first_update else []
         evaluated = self._validation if step in self.history.evaluations else None
         took = self.trainer.seconds
         full = time.perf_counter() - self._step_began
@@ -311,7 +318,7 @@ class Reporter(TrainerCallback):
             "step": step,
             "total_steps": total,
             "critic_rewards_mean": logs["reward"],
-            "critic_advantages_mean": sum(advantages) / len(advantages),
+            "critic_advantages_mean": sum(advantages) / len(advantages) if advantages else 0.0,
             "actor_entropy": logs.get("entropy"),
             "actor_pg_loss": logs["loss"],
             "actor_grad_norm": logs.get("grad_norm"),
@@ -326,7 +333,7 @@ class Reporter(TrainerCallback):
                     "full_iteration": round(full, 3),
                 }
             },
-            "errors": failures(self._rewards.latest),
+            "errors": failures(sampled),
             "scores": {
                 "graders": [
                     {"name": name, "train_reward_mean": mean}
@@ -335,10 +342,15 @@ class Reporter(TrainerCallback):
                 "train_reward_mean": logs["reward"],
             },
             "model_graders_token_usage": judges_tokens(
-                train=self._rewards.latest, evaluated=evaluated.latest if evaluated else ()
+                train=sampled, evaluated=evaluated.latest if evaluated else ()
             ),
             "reward_std": logs.get("reward_std"),
             "frac_reward_zero_std": logs.get("frac_reward_zero_std"),
+            "replaced_groups": logs.get("replaced_groups"),
+            "completions_clipped_ratio": logs.get("completions/clipped_ratio"),
+            "clip_ratio": logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio")),
+            "kl": logs.get("kl"),
+            "skipped_updates": logs.get("skipped_updates"),
             "sampling_logp_difference": logs.get("sampling_logp_difference"),
             "step_time": round(full, 3),
             "peak_memory_gb": round(self._peak_gb(), 3),

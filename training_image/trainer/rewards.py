@@ -98,12 +98,17 @@ class Rewards:
     def round(self, inputs: Sequence[dict[str, Any]]) -> GradingRound:
         return GradingRound(self._grader, self._rows, inputs, self._read)
 
+    def begin_step(self) -> None:
+        self.latest = []
+
     def rewards(self, round: GradingRound, texts: Sequence[str]) -> list[float | None]:
-        """Raises: GraderFailing if too many completions could not be graded."""
-        self.latest = round.grade(texts)
+        """Those of a round of the step. Raises: GraderFailing if too many of the step's completions so far
+        could not be graded."""
+        graded = round.grade(texts)
+        self.latest += graded
         check(self.latest, self._failure_limit, is_first=self._is_first, of="of a step")
         self._is_first = False
-        return [one.reward.reward for one in self.latest]
+        return [one.reward.reward for one in graded]
 
 
 def check(graded: Sequence[Graded], limit: float, *, is_first: bool, of: str) -> None:
