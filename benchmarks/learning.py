@@ -72,6 +72,8 @@ def run(runs: Sequence[tuple[str, int]], tasks: Path, results: Path, asked: Row)
     for task in {task for task, _ in runs}:
         check_disjoint(tasks / task)
     for task, seed in runs:
+        if not missing(_lines(results), [task], [seed], asked):
+            continue  # another process has run it meanwhile
         print(f"{task}, seed {seed}", flush=True)
         arguments = (tasks / task, seed, asked, results)
         process = multiprocessing.get_context("fork").Process(target=_one, args=arguments)
