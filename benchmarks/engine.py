@@ -139,7 +139,7 @@ def _prompts_again() -> AbstractContextManager[None]:
 def _copied_cache() -> AbstractContextManager[None]:
     """Every layer's keys and values are copied at every token, as `DynamicCache` does."""
 
-    def update(self: Any, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(self: Any, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> Any:
         if self.keys is None:
             self.lazy_initialization(keys, values)
         else:

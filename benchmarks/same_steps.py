@@ -144,8 +144,8 @@ def plain(task: Task, repeat: Completions) -> list[Step]:
     asked = {tuple(chat.tokens(one)): one for one in questions}
     taken = [asked[tuple(prompt)] for prompt in repeat.prompts[:: numbers.num_generations]]
 
-    def reward(completions: list[Any], index: list[int], **_: Any) -> list[float]:
-        return task.score([task.rows[one] for one in index], [one[0]["content"] for one in completions])
+    def reward(completions: list[Any], index: list[int], **_: Any) -> list[float | None]:
+        return [*task.score([task.rows[one] for one in index], [one[0]["content"] for one in completions])]
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = GRPOTrainer(
