@@ -77,6 +77,7 @@ class WorkflowStack(cdk.Stack):
         storage.allow_rows(prepare_training, "dynamodb:BatchGetItem")
         weights.allow_sync(prepare_training)
         storage.allow_objects(register_model, "s3:PutObject", under=["projects/*/files/*"])
+        storage.allow_objects(register_model, "s3:DeleteObject", under=["projects/*/adapters/*"])
         storage.allow_rows(register_model, "dynamodb:DeleteItem")
         for name, value in serving_environment(deployment).items():
             register_model.add_environment(name, value)

@@ -9,7 +9,7 @@ from outcrop import s3_keys
 from outcrop.errors import StateError
 from outcrop.ids import now, tuned_model_id
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import job_end, limits, training_results
+from outcrop.operations import checkpoints, job_end, limits, training_results
 from outcrop.operations.job_events import say
 from outcrop.serving import tuned_models
 from outcrop.stores import training_jobs
@@ -29,11 +29,13 @@ def has_left(job: FineTuningJob, attempt: int) -> bool:
 
 def register_model(project: str, job_id: str, attempt: int) -> FineTuningJob:
     """Make the trained adapter a model and the job succeed, or neither: a cancelled job leaves no model.
-    However a job ended, the metrics of its steps become a file. The job as it is then."""
+    However a job ended, the metrics of its steps become a file, and its best checkpoints stay. The job as it
+    is then."""
     job = _billed(JobStore(project).get(job_id))
     if not has_left(job, attempt):
         job = _end(job, attempt)
     if is_terminal(job.status) and not job.result_files:
+        checkpoints.keep_best(job)
         JobStore(project).set_result_files(job_id, training_results.write(job))
     if job.status == "succeeded":
         say(job, f"New fine-tuned model created: {job.fine_tuned_model}")
@@ -135,6 +137,7 @@ def _publish(job: FineTuningJob, attempt: int, result: TrainingResult) -> FineTu
         kind="model",
     )
     ModelStore(project).put(model)
+    checkpoints.keep_best(job)
     try:
         return JobStore(project).transition(
             job.id,

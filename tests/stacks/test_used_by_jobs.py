@@ -55,7 +55,10 @@ def cancelled_before_its_end_is_written() -> Iterator[None]:
         events.unregister("before-call.dynamodb.PutItem", cancel)
 
 
-def tells_of_held_out_rows(spec: TrainingSpec) -> dict[str, Any]:
+def saves_more_than_stay_and_tells_of_held_out_rows(spec: TrainingSpec) -> dict[str, Any]:
+    job = JobStore(spec.project).get(spec.job_id)
+    for step in (4, 8, 12, 16):
+        factories.a_checkpoint(job, step=step)
     ObjectStore().put(s3_keys.held_out(spec.project, spec.job_id), b"{}\n")
     return telling(completes, 1)(spec)
 
@@ -89,7 +92,7 @@ def test_the_steps_of_a_job_need_what_they_may_and_no_more(
 
     workflow.running = running
     workflow.training_jobs.scripts = [
-        tells_of_held_out_rows,
+        saves_more_than_stay_and_tells_of_held_out_rows,
         fails("AlgorithmError: exit code 1"),
         leaves_no_result,
         completes,

@@ -39,6 +39,8 @@ def a_trained_job_whose_workflow_was_lost() -> str:
     ObjectStore().put(s3_keys.result(PROJECT, job.id, 1), result.model_dump_json().encode())
     ObjectStore().put(s3_keys.held_out(PROJECT, job.id), b"{}\n")
     ObjectStore().put(s3_keys.comparison(PROJECT, job.id), b"# Base model and tuned model\n")
+    for step in (4, 6, 8, 10):
+        factories.a_checkpoint(job, step=step)
     data = {"step": 1, "train_mean_reward": 0.5}
     EventStore(PROJECT, job.id).append("info", "Step 1", type="metrics", data=data)
     return job.id
