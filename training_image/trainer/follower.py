@@ -42,8 +42,11 @@ class _Follower:
         model, tokenizer = policy.load(base, numbers.attention)
         chat = ChatFormat(tokenizer, numbers.reasoning_effort)
         self._form = policy.constraint(spec.response_format, chat, model, tokenizer)
-        rows = dataset.rows(root / "input/data/training")
-        longest = max(len(chat.tokens(dataset.question(rows, row))) for row in range(len(rows)))
+        channels = [root / "input/data" / name for name in ("training", "validation")]
+        files = [dataset.rows(channel) for channel in channels if channel.is_dir()]
+        longest = max(
+            len(chat.tokens(dataset.question(rows, row))) for rows in files for row in range(len(rows))
+        )
         sampling = Sampling(numbers.max_completion_length, numbers.temperature, constraint=self._form)
         self._sampler = choose(
             settings().sampler,
