@@ -122,7 +122,7 @@ def _idle(lines: list[idle_cost.Line]) -> Iterator[str]:
     yield _row(f"{len(rest)} other types", sum(line.count for line in rest), "no idle charge", "0.00")
     without = idle_cost.total(lines)
     yield _row("**without the training image**", "", "", f"**{without:.2f}**")
-    yield _row("the training image", 1, "about 12 GB in ECR", f"{idle_cost.image():.2f}")
+    yield _row("the training image", 1, f"about {idle_cost.IMAGE_GB} GB in ECR", f"{idle_cost.image():.2f}")
     yield _row("**in all**", "", "", f"**{without + idle_cost.image():.2f}**")
 
 

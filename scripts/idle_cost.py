@@ -59,8 +59,8 @@ _BY_TYPE: dict[str, str] = {
 }
 _UNITS = {"minute": 1, "hour": 60, "day": 1440}
 _MINUTES_A_MONTH = 43_800
-_IMAGE_GB = 12
-"""About what the training image takes in ECR, nearly all of it AWS's PyTorch container."""
+IMAGE_GB = 13
+"""About what the training image takes in ECR, most of it AWS's PyTorch container, the rest vLLM."""
 _CALL_SECONDS = 2
 """That a function takes which finds nothing to do: most of it a cold start."""
 
@@ -93,7 +93,7 @@ def total(lines: list[Line]) -> float:
 
 def image() -> float:
     """A month, for the training image in ECR, where the deployment has built one."""
-    return _IMAGE_GB * prices.service("ecr_gb_month")
+    return IMAGE_GB * prices.service("ecr_gb_month")
 
 
 def _usd(resource: dict[str, Any]) -> float:

@@ -5,17 +5,16 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/invoke-imported-model.html
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outcrop.errors import APIError, UnavailableError
+from outcrop.serving.event_stream import EventStream, busy, refused, unreachable
 from outcrop.serving.refusals import meaning
 from outcrop.stores.clients import model_client
 
-_BUSY_SECONDS = 5
+_SERVICE = "Bedrock"
 
 
 class AsleepError(Exception):
@@ -26,29 +25,11 @@ class GoneError(Exception):
     """There is no such imported model."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    events: Any
-    """botocore's EventStream."""
-
+class Answer(EventStream):
     def pieces(self) -> Iterator[bytes]:
         """As server-sent events. Raises: UnavailableError for an answer that breaks off."""
-        try:
-            for event in self.events:
-                if part := event.get("chunk"):
-                    yield _as_event(part["bytes"])
-        except ClientError as error:  # an event that says so
-            said = error.response.get("Error", {})
-            raise UnavailableError(
-                f"The answer broke off ({said.get('Code')}): {said.get('Message')}"
-            ) from error
-        except BotoCoreError as error:
-            raise _unreachable(error) from error
+        yield from map(_as_event, self.parts("chunk", "bytes"))
         yield b"data: [DONE]\n\n"
-
-    def close(self) -> None:
-        """The model stops."""
-        self.events.close()
 
 
 def invoke(arn: str, body: bytes, path: str) -> Answer:
@@ -61,8 +42,8 @@ def invoke(arn: str, body: bytes, path: str) -> Answer:
     except ClientError as error:
         raise _meaning(error, path) from error
     except BotoCoreError as error:
-        raise _unreachable(error) from error
-    return Answer(answer["body"])
+        raise unreachable(_SERVICE, error) from error
+    return Answer(answer["body"], _SERVICE)
 
 
 def _as_event(part: bytes) -> bytes:
@@ -84,14 +65,5 @@ def _meaning(error: ClientError, path: str) -> Exception:
             status = response.get("originalStatusCode", 500)
             return meaning(status, orjson.dumps({"error": {"message": said}}), path)
         case "AccessDeniedException":
-            return UnavailableError(f"Bedrock refuses the deployment itself: {said}", should_retry=False)
-    return UnavailableError(
-        f"Bedrock cannot answer now ({code}). Ask again in a moment.", retry_after_seconds=_BUSY_SECONDS
-    )
-
-
-def _unreachable(error: BotoCoreError) -> APIError:
-    return UnavailableError(
-        f"Bedrock cannot be reached ({type(error).__name__}). Ask again in a moment.",
-        retry_after_seconds=_BUSY_SECONDS,
-    )
+            return refused(_SERVICE, said)
+    return busy(_SERVICE, code)

@@ -1,8 +1,8 @@
 """Tuned models in Amazon Bedrock: imported once, by whoever comes first, and looked at by whoever asks.
 
-A model has one import job, and both have the name of its fine-tuning job, so AWS itself refuses a second one.
-An import that failed is not tried again: the weights stay as they are. Who mends it can import them under the
-same name, and with the same tag, by hand.
+A model has the name of its fine-tuning job, and so has its import job: AWS itself refuses a second one. One
+that failed is tried again, as `NAME-2` and `NAME-3`, by whoever asks an hour later or more; then it is for
+whoever mends it to import the weights under the same name, and with the same tag, by hand.
 """
 
 import logging
@@ -25,13 +25,21 @@ _MISSING = "ResourceNotFoundException"
 _ANOTHER_WAS_FIRST = "ConflictException"
 _FULL = "ServiceQuotaExceededException"
 _SEEN_AFTER_SECONDS = 300
+_TRIES = 3
+_TRIED_AGAIN_AFTER_SECONDS = 3600
 
 _logger = logging.getLogger(__name__)
 
 
 def name(job_id: str) -> str:
-    """Of the import job, its token, and the imported model."""
+    """Of the imported model, of its first import job, and of that one's token."""
     return f"outcrop-{job_id}"
+
+
+def _names_of_tries(model: ServedModel) -> list[str]:
+    """Of the import jobs, each the token too."""
+    first = name(model.job_id or "")
+    return [first, *(f"{first}-{number}" for number in range(2, _TRIES + 1))]
 
 
 class Import(Sight):
@@ -50,7 +58,7 @@ def look(model: ServedModel, now: float) -> Import:
 def begin(model: ServedModel) -> Import:
     """Have Bedrock import the merged weights; success too if somebody else has begun it."""
     try:
-        return _begin(model)
+        return _begin(model, name(model.job_id or ""))
     except (BotoCoreError, ClientError) as error:
         return _in_words(error)
 
@@ -73,29 +81,41 @@ def _look(model: ServedModel, now: float) -> Import:
     named = name(model.job_id or "")
     if found := _get("get_imported_model", modelIdentifier=named):
         return Import(state="ready", arn=found["modelArn"])
-    job = _get("get_model_import_job", jobIdentifier=named)
-    if job is None:
-        return _begin(model)
+    tries = _names_of_tries(model)
+    for job_name in tries:
+        job = _get("get_model_import_job", jobIdentifier=job_name)
+        if job is None:
+            return _begin(model, job_name)
+        if job_name == tries[-1] or not _is_tried_again(job, now):
+            return _told(model, job_name, job, now)
+    raise AssertionError("There is a last try.")
+
+
+def _is_tried_again(job: dict[str, Any], now: float) -> bool:
+    return job["status"] == "Failed" and now > job["endTime"].timestamp() + _TRIED_AGAIN_AFTER_SECONDS
+
+
+def _told(model: ServedModel, job_name: str, job: dict[str, Any], now: float) -> Import:
+    """What the latest import job means."""
+    named, weights = name(model.job_id or ""), f"s3://{settings().bucket}/{model.merged_key}"
+    by_hand = f"Import {weights} again under the name {named}, with the tag {TAG['key']}={TAG['value']}."
     if job["status"] == "Failed":
         why = job.get("failureMessage") or "Amazon Bedrock gives no reason."
-        return _failed(f"The model's import {named} has failed: {why}")
+        is_last = job_name == _names_of_tries(model)[-1]
+        then = by_hand if is_last else "Ask again in an hour: it is then imported anew."
+        return _failed(f"The model's import {job_name} has failed: {why} {then}")
     # What is completed may take a moment to be seen; what has long been was deleted.
     if job["status"] == "Completed" and now > job["endTime"].timestamp() + _SEEN_AFTER_SECONDS:
-        weights = f"s3://{settings().bucket}/{model.merged_key}"
-        return _failed(
-            f"The imported model {named} was deleted from Amazon Bedrock. Import {weights} again under that "
-            f"name, with the tag {TAG['key']}={TAG['value']}."
-        )
+        return _failed(f"The imported model {named} was deleted from Amazon Bedrock. {by_hand}")
     return Import(state="waiting", message="Amazon Bedrock is importing it, for about a quarter of an hour.")
 
 
-def _begin(model: ServedModel) -> Import:
-    named = name(model.job_id or "")
+def _begin(model: ServedModel, job_name: str) -> Import:
     try:
         client("bedrock").create_model_import_job(
-            jobName=named,
-            importedModelName=named,
-            clientRequestToken=named,
+            jobName=job_name,
+            importedModelName=name(model.job_id or ""),
+            clientRequestToken=job_name,
             roleArn=settings().import_role_arn,
             modelDataSource={"s3DataSource": {"s3Uri": f"s3://{settings().bucket}/{model.merged_key}"}},
             jobTags=[TAG],

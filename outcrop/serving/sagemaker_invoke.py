@@ -4,17 +4,17 @@ Answers are streamed in any case: SageMaker allows 60 seconds for one that is no
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outcrop.errors import APIError, TooLargeError, UnavailableError
+from outcrop.errors import TooLargeError
+from outcrop.serving.event_stream import EventStream, busy, refused, unreachable
 from outcrop.serving.refusals import meaning
 from outcrop.stores.clients import model_client
 
 LARGEST_BODY = 6_291_456
-_BUSY_SECONDS = 5
+_SERVICE = "SageMaker"
 
 
 class AsleepError(Exception):
@@ -25,28 +25,10 @@ class AdapterLostError(Exception):
     """The container does not know the adapter that SageMaker has on it."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    events: Any
-    """botocore's EventStream."""
-
+class Answer(EventStream):
     def pieces(self) -> Iterator[bytes]:
         """Raises: UnavailableError for an answer that breaks off."""
-        try:
-            for event in self.events:
-                if part := event.get("PayloadPart"):
-                    yield part["Bytes"]
-        except ClientError as error:  # an event that says so
-            said = error.response.get("Error", {})
-            raise UnavailableError(
-                f"The answer broke off ({said.get('Code')}): {said.get('Message')}"
-            ) from error
-        except BotoCoreError as error:
-            raise _unreachable(error) from error
-
-    def close(self) -> None:
-        """The model stops."""
-        self.events.close()
+        return self.parts("PayloadPart", "Bytes")
 
 
 def invoke(endpoint: str, component: str, body: bytes, path: str) -> Answer:
@@ -63,8 +45,8 @@ def invoke(endpoint: str, component: str, body: bytes, path: str) -> Answer:
     except ClientError as error:
         raise _meaning(error, path) from error
     except BotoCoreError as error:
-        raise _unreachable(error) from error
-    return Answer(answer["Body"])
+        raise unreachable(_SERVICE, error) from error
+    return Answer(answer["Body"], _SERVICE)
 
 
 def _meaning(error: ClientError, path: str) -> Exception:
@@ -79,20 +61,11 @@ def _meaning(error: ClientError, path: str) -> Exception:
                 response.get("OriginalStatusCode", 500), response.get("OriginalMessage", ""), path
             )
         case "AccessDeniedException":
-            return UnavailableError(f"SageMaker refuses the deployment itself: {said}", should_retry=False)
-    return UnavailableError(
-        f"SageMaker cannot answer now ({code}). Ask again in a moment.", retry_after_seconds=_BUSY_SECONDS
-    )
+            return refused(_SERVICE, said)
+    return busy(_SERVICE, code)
 
 
 def _of_container(status: int, body: str, path: str) -> Exception:
     if status == 404:
         return AdapterLostError()
     return meaning(status, body.encode(), path)
-
-
-def _unreachable(error: BotoCoreError) -> APIError:
-    return UnavailableError(
-        f"SageMaker cannot be reached ({type(error).__name__}). Ask again in a moment.",
-        retry_after_seconds=_BUSY_SECONDS,
-    )

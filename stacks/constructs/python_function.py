@@ -1,8 +1,10 @@
-"""`PythonFunction`: the one way to make a Lambda function."""
+"""`PythonFunction`: the one way to make a Lambda function; and to have one called by the clock."""
 
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -65,3 +67,17 @@ class PythonFunction(lambda_.Function):
             **defaults | props,
         )
         acknowledge(self, _FINDINGS)
+
+
+def call_every(scope: Construct, function: PythonFunction, rate: Duration, *, why: str, missed: str) -> None:
+    """A rule `Schedule` in `scope` that calls `function`; `missed` says why a call that fails is not kept."""
+    schedule = events.Rule(
+        scope,
+        "Schedule",
+        description=why,
+        schedule=events.Schedule.rate(rate),
+        targets=[
+            targets.LambdaFunction(function, retry_attempts=0)  # pyright: ignore[reportArgumentType]
+        ],
+    )
+    acknowledge(schedule, {"Serverless-EventBusDLQ": missed})

@@ -2,13 +2,11 @@
 hour. What it does is in `outcrop/operations/reconcile`."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.constructs.python_function import PythonFunction
-from stacks.permissions import acknowledge, allow
+from stacks.constructs.python_function import PythonFunction, call_every
+from stacks.permissions import allow
 from stacks.storage import StorageStack
 
 _EVERY = cdk.Duration.minutes(15)
@@ -58,13 +56,10 @@ class Sweeper(Construct):
             because=because,
         )
         allow(sweep, "sagemaker:ListTrainingJobs", on=["*"], because="a list has no resource to name")
-        schedule = events.Rule(
+        call_every(
             self,
-            "Schedule",
-            description="Outcrop: starts jobs whose start was lost, ends those whose workflow was",
-            schedule=events.Schedule.rate(_EVERY),
-            targets=[
-                targets.LambdaFunction(sweep, retry_attempts=0)  # pyright: ignore[reportArgumentType]
-            ],
+            sweep,
+            _EVERY,
+            why="Outcrop: starts jobs whose start was lost, ends those whose workflow was",
+            missed="what is missed is done a quarter of an hour later",
         )
-        acknowledge(schedule, {"Serverless-EventBusDLQ": "what is missed is done a quarter of an hour later"})

@@ -4,14 +4,11 @@ them in order when nobody asks."""
 from collections.abc import Sequence
 
 import aws_cdk as cdk
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.python_function import PythonFunction, call_every
 from stacks.deployment import Deployment
-from stacks.permissions import acknowledge
 from stacks.serving_permissions import EndpointRole, allow_asking, allow_hosting, allow_tending
 from stacks.serving_settings import serving_environment
 from stacks.storage import StorageStack
@@ -63,13 +60,10 @@ class TendedEndpoints(Construct):
             storage.allow_objects(function, "s3:GetObject", under=["models/*/manifest.json"])
             allow_asking(function)
             storage.allow_rows(function, "dynamodb:DeleteItem", when=_SERVING_ROWS)
-        schedule = events.Rule(
+        call_every(
             self,
-            "Schedule",
-            description="Outcrop: finishes cold starts that nobody waits for, removes unused endpoints",
-            schedule=events.Schedule.rate(_EVERY),
-            targets=[
-                targets.LambdaFunction(tend, retry_attempts=0)  # pyright: ignore[reportArgumentType]
-            ],
+            tend,
+            _EVERY,
+            why="Outcrop: finishes cold starts that nobody waits for, removes unused endpoints",
+            missed="what is missed is done five minutes later",
         )
-        acknowledge(schedule, {"Serverless-EventBusDLQ": "what is missed is done five minutes later"})

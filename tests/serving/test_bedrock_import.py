@@ -193,7 +193,7 @@ def test_a_completion_is_asked_for_in_its_own_schema(
     assert answer.usage and answer.usage.total_tokens == 7
 
 
-def test_a_failed_import_is_told_with_bedrocks_reason_and_not_retried(
+def test_a_failed_import_is_told_with_bedrocks_reason_and_not_tried_again_at_once(
     client: OpenAI, bedrock: FakeBedrock, clock: FakeClock
 ) -> None:
     a_tuned_model(files=("config.json",))
@@ -206,6 +206,41 @@ def test_a_failed_import_is_told_with_bedrocks_reason_and_not_retried(
         ask(client)
 
     assert bedrock.calls["GetModelImportJob"] == 1
+
+
+def test_who_asks_an_hour_after_an_import_failed_has_it_tried_again(
+    client: OpenAI, bedrock: FakeBedrock, clock: FakeClock
+) -> None:
+    model = a_tuned_model(files=("config.json",))
+    clock.move(bedrock.import_seconds + 60)
+    with pytest.raises(openai.InternalServerError, match="Ask again in an hour"):
+        ask(client)
+    for name in FILES:
+        ObjectStore().put(f"{model.merged_key}{name}", b"{}")
+    clock.move(3600)
+    bedrock.import_seconds = 500
+
+    assert ask(client) == "You said: hello"
+    assert [(one.name, one.model) for one in bedrock.jobs.values()] == [
+        ("outcrop-ftjob-1", "outcrop-ftjob-1"),
+        ("outcrop-ftjob-1-2", "outcrop-ftjob-1"),
+    ]
+
+
+def test_an_import_that_failed_three_times_is_for_its_owner_to_mend(
+    client: OpenAI, bedrock: FakeBedrock, clock: FakeClock
+) -> None:
+    model = a_tuned_model(files=("config.json",))
+    for _ in range(5):
+        clock.move(5000)
+        with pytest.raises(openai.InternalServerError):
+            ask(client)
+    clock.move(5000)
+
+    with pytest.raises(openai.InternalServerError, match="outcrop-ftjob-1-3 has failed") as raised:
+        ask(client)
+    assert f"Import s3://outcrop-bucket/{model.merged_key} again" in str(raised.value)
+    assert len(bedrock.jobs) == 3
 
 
 def test_a_model_that_was_deleted_in_bedrock_says_how_it_comes_back(
