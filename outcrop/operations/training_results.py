@@ -11,6 +11,7 @@ from outcrop.ids import derived_id
 from outcrop.stores.events import EventStore
 from outcrop.stores.files import FileStore
 from outcrop.stores.objects import ObjectStore
+from outcrop.types.event import FineTuningJobEvent
 from outcrop.types.file import StoredFile
 from outcrop.types.fine_tuning_job import FineTuningJob
 
@@ -38,7 +39,7 @@ def write(job: FineTuningJob) -> list[str]:
     """Make the files of a job whose training has ended; their ids, none if it took no step. Written again,
     they are the same files: id and time are those of the job's last metrics."""
     project = job.organization_id
-    told = [event for event in EventStore(project, job.id).every() if _is_measured(event.data)]
+    told = [event for event in EventStore(project, job.id).every() if _is_measured(event)]
     if not any(event.type == "metrics" for event in told):
         return []
     made_at = told[-1].created_at
@@ -67,9 +68,10 @@ def _put(project: str, id: str, made_at: int, filename: str, content: bytes) -> 
     return file.id
 
 
-def _is_measured(data: Mapping[str, Any] | None) -> bool:
-    """Of a step, or of the base model, which is step 0."""
-    return data is not None and "step" in data and any(name in data for name in _REWARDS)
+def _is_measured(event: FineTuningJobEvent) -> bool:
+    """Of a step, which may have no reward, or of the base model, which is step 0."""
+    data = event.data or {}
+    return "step" in data and (event.type == "metrics" or any(name in data for name in _REWARDS))
 
 
 def _csv(told: Sequence[Mapping[str, Any]]) -> bytes:

@@ -159,6 +159,41 @@ def test_the_step_that_ends_the_run_can_be_read(a_run: MakeRun, lambdas: LambdaE
     assert all("the judge is out of quota" in one["error_message"] for one in ended_by)
 
 
+def test_steps_without_any_reward_are_lived_with_if_asked_for_and_have_no_train_reward(
+    a_run: MakeRun, lambdas: LambdaEndpoint
+) -> None:
+    def answer(event: Any, context: Any) -> float:
+        """The grader breaks down after step 1."""
+        if run.metrics():
+            raise RuntimeError("the judge is out of quota")
+        return rewards_some(event, failing=0.0)
+
+    arn = lambdas.function(answer)
+    run = a_run(grader={"type": "custom_code", "lambda_arn": arn}, grader_failure_limit=1.0)
+
+    assert run.train() == 0
+
+    first, *others = run.metrics()
+    assert [one["errors"] for one in others] == [{"grader_exception": 16}] * 3
+    assert "train_mean_reward" in first
+    for one in others:
+        assert not {"train_mean_reward", "critic_rewards_mean", "reward_std"} & one.keys()
+        assert one["scores"] == {"graders": []}
+    [told] = [one for one in run.messages() if "no completion of step" in one.lower()]
+    assert told == (
+        "No completion of step 2 got a reward (grader_exception 16): it changes nothing, nor do the steps "
+        "after it until the grader answers again."
+    )
+    metrics = result(run).metrics
+    assert {*metrics} == {f"train_reward_{at}" for at in ("first", "last")} | {
+        f"{name}_base" for name in ("valid_reward", "valid_sampled_reward")
+    }
+    assert metrics["train_reward_last"] == first["train_mean_reward"]
+    for checkpoint in CheckpointStore(run.spec.project, run.spec.job_id).list().data:
+        assert checkpoint.metrics == {"step": checkpoint.step_number}
+    assert result(run).step == 4  # nothing says that it is worse
+
+
 def test_steps_too_large_for_the_weights_end_the_run_with_what_to_change(a_run: MakeRun) -> None:
     run = a_run(learning_rate=1e38, prompts_per_step=8)
 

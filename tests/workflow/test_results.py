@@ -89,6 +89,22 @@ def test_a_step_that_an_interruption_had_done_twice_is_one_line(workflow: Workfl
     assert [line["step"] for line in lines(client, job.result_files[0])] == ["0", "1", "2", "3"]
 
 
+def test_a_step_in_which_nothing_got_a_reward_is_a_line_without_one(
+    workflow: Workflow, client: OpenAI
+) -> None:
+    def tells_of_step_2(spec: TrainingSpec) -> dict[str, str]:
+        events = EventStore(spec.project, spec.job_id)
+        events.append("info", "Step 2", type="metrics", data={"step": 2, "actor_pg_loss": 0.0})
+        return completes(spec)
+
+    workflow.training_jobs.scripts = [telling(tells_of_step_2, 1)]
+
+    job = workflow.run(a_new_job())
+
+    rewards = {line["step"]: line["train_reward_mean"] for line in lines(client, job.result_files[0])}
+    assert rewards == {"0": "", "1": "0.5625", "2": ""}
+
+
 def test_a_failed_job_has_its_metrics_too(workflow: Workflow, client: OpenAI) -> None:
     workflow.training_jobs.scripts = [telling(fails("AlgorithmError: no score, exit code: 1"), 1)]
 

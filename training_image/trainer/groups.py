@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
 from statistics import fmean, stdev
 
 import torch
@@ -71,14 +70,14 @@ class Group:
 
 def figures(sampled: Sequence[Group], kept: int) -> dict[str, float]:
     """Of all groups that a step `sampled`, whether they are among the `kept` to learn from or not; in TRL's
-    names where it has them.
+    names where it has them. Without any reward there is no mean of them.
     """
     rewards = [reward for group in sampled for reward in group.rewards if reward is not None]
     completions = [one for group in sampled for one in group.completions]
     equal = sum(bool(group.graded) and not group.differs for group in sampled)
     return {
-        "reward": fmean(rewards) if rewards else nan,
-        "reward_std": stdev(rewards) if len(rewards) > 1 else nan,
+        **({"reward": fmean(rewards)} if rewards else {}),
+        **({"reward_std": stdev(rewards)} if len(rewards) > 1 else {}),
         "frac_reward_zero_std": equal / len(sampled),
         "replaced_groups": float(len(sampled) - kept),
         "completions/mean_length": fmean(len(ids(one)) for one in completions),

@@ -14,6 +14,8 @@ class History:
     trained_tokens: int = 0
     train_rewards: list[float] = field(default_factory=list)
     """Mean reward of each step that had one."""
+    without_reward: int = 0
+    """The latest steps in which no completion got one."""
     entropies: list[float] = field(default_factory=list)
     """Mean entropy of the policy in each step that had a gradient."""
     zero_variance: list[float] = field(default_factory=list)

@@ -15,11 +15,11 @@ from outcrop.training_spec import TrainingResult, TrainingSpec
 from training_image.trainer import checkpoints, gpu, peak_memory, preflight
 from training_image.trainer.errors import TrainingError, failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
-from training_image.trainer.failing import STEPS, Failing
+from training_image.trainer.failing import STEPS, Failing, told_causes
 from training_image.trainer.grpo import GroupTrainer
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
-from training_image.trainer.rewards import Rewards, failures, judges_tokens, mean_metrics
+from training_image.trainer.rewards import Rewards, failures, judges_tokens, mean_metrics, mean_reward
 from training_image.trainer.step_events import StepEvents
 from training_image.trainer.validation import Validation
 
@@ -121,7 +121,7 @@ class Reporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if not logs or "reward" not in logs:
+        if not logs or "completions/mean_length" not in logs:  # not of a step
             return
         step, history = state.global_step, self.history
         for name, seen in (
@@ -133,12 +133,15 @@ class Reporter(TrainerCallback):
         ):
             if logs.get(name) is not None:
                 seen.append(logs[name])
+        history.without_reward = history.without_reward + 1 if logs.get("reward") is None else 0
         self._events.append(
             "info",
             f"Step {step}/{state.max_steps}: training metrics",
             type="metrics",
             data=self._metrics(step, state.max_steps, logs),
         )
+        if history.without_reward == 1:
+            self._tell_of_step_without_reward(step)
         print(training_metrics.line(self._spec.job_id, step, self._drawn(step, logs)), flush=True)
         for text in history.new_warnings():
             self._events.append("warn", text, data={"step": step})
@@ -273,6 +276,15 @@ class Reporter(TrainerCallback):
             case None:
                 pass
 
+    def _tell_of_step_without_reward(self, step: int) -> None:
+        causes = told_causes(failures(self._rewards.latest))
+        self._events.append(
+            "warn",
+            f"No completion of step {step} got a reward ({causes}): it changes nothing, nor do the steps "
+            "after it until the grader answers again.",
+            data={"step": step},
+        )
+
     def _warn_of_full_disk(self, what: str, step: int, error: OSError) -> None:
         reason = error.strerror or error
         text = f"No {what} could be written at step {step}: {reason}. Training goes on."
@@ -287,8 +299,9 @@ class Reporter(TrainerCallback):
 
     def _checkpoint_metrics(self, step: int) -> dict[str, float]:
         found: dict[str, float] = {"step": step}
-        if self.history.train_rewards:
-            found["train_reward_mean"] = self.history.train_rewards[-1]
+        reward = mean_reward(self._rewards.latest)
+        if reward is not None:
+            found["train_reward_mean"] = reward
         if step in self.history.evaluations:
             found["valid_reward_mean"] = self.history.evaluations[step]
         if step in self.history.sampled_evaluations:
@@ -298,7 +311,7 @@ class Reporter(TrainerCallback):
     def _drawn(self, step: int, logs: dict[str, Any]) -> dict[str, float | None]:
         """What CloudWatch draws of a step."""
         return {
-            "reward": logs["reward"],
+            "reward": logs.get("reward"),
             "valid_reward": self.history.evaluations.get(step),
             "completions": len(self._rewards.latest),
             "grader_failures": failures(self._rewards.latest).total(),
@@ -317,13 +330,13 @@ class Reporter(TrainerCallback):
         data: dict[str, Any] = {
             "step": step,
             "total_steps": total,
-            "critic_rewards_mean": logs["reward"],
+            "critic_rewards_mean": logs.get("reward"),
             "critic_advantages_mean": sum(advantages) / len(advantages) if advantages else 0.0,
             "actor_entropy": logs.get("entropy"),
             "actor_pg_loss": logs["loss"],
             "actor_grad_norm": logs.get("grad_norm"),
             "response_length_mean": logs["completions/mean_length"],
-            "train_mean_reward": logs["reward"],
+            "train_mean_reward": logs.get("reward"),
             "timing": {
                 "step": {
                     "sampling": round(took["sampling"], 3),
@@ -339,7 +352,7 @@ class Reporter(TrainerCallback):
                     {"name": name, "train_reward_mean": mean}
                     for name, mean in mean_metrics(self._rewards.latest).items()
                 ],
-                "train_reward_mean": logs["reward"],
+                **({"train_reward_mean": logs["reward"]} if logs.get("reward") is not None else {}),
             },
             "model_graders_token_usage": judges_tokens(
                 train=sampled, evaluated=evaluated.latest if evaluated else ()

@@ -7,6 +7,7 @@ without it. When graders fail too often to learn from, the run stops and says wh
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Protocol
 
 from outcrop.graders.reward import FinishReason, GradedCompletion, Reward, total
@@ -127,7 +128,7 @@ def check(graded: Sequence[Graded], limit: float, *, is_first: bool, of: str) ->
 def mean_reward(graded: Sequence[Graded]) -> float | None:
     """Of those that were graded; None if none was."""
     rewards = [one.reward.reward for one in graded if one.reward.reward is not None]
-    return sum(rewards) / len(rewards) if rewards else None
+    return fmean(rewards) if rewards else None
 
 
 def failed_share(graded: Sequence[Graded]) -> float:
