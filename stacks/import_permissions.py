@@ -43,7 +43,7 @@ class ImportRole(Construct):
 
 
 def allow_importing(function: PythonFunction, importing: ImportRole) -> None:
-    """Let a function have merged weights imported, and look how far that is."""
+    """Let a function have merged weights imported."""
     stack = cdk.Stack.of(function)
     job, model = _arn(stack, "model-import-job"), _arn(stack, "imported-model")
     function.add_environment("OUTCROP_IMPORT_ROLE_ARN", importing.role.role_arn)
@@ -51,13 +51,14 @@ def allow_importing(function: PythonFunction, importing: ImportRole) -> None:
     allow(function, "iam:PassRole", on=[importing.role.role_arn], when=to_bedrock)
     allow(function, "bedrock:CreateModelImportJob", on=["*"], when=_WILL_BE_OURS, because=_NO_RESOURCE)
     allow(function, "bedrock:TagResource", on=[job, model], when=_WILL_BE_OURS, because=_AWS_NAMES_THEM)
-    allow(function, "bedrock:GetModelImportJob", on=[job], because=_AWS_NAMES_THEM)
-    allow(function, "bedrock:GetImportedModel", on=[model], because=_AWS_NAMES_THEM)
 
 
 def allow_asking_imported(function: PythonFunction) -> None:
-    ask = "bedrock:InvokeModelWithResponseStream"
-    model = _arn(cdk.Stack.of(function), "imported-model")
+    """Let a function ask imported models, and look how far an import is."""
+    ask, stack = "bedrock:InvokeModelWithResponseStream", cdk.Stack.of(function)
+    job, model = _arn(stack, "model-import-job"), _arn(stack, "imported-model")
+    allow(function, "bedrock:GetModelImportJob", on=[job], because=_AWS_NAMES_THEM)
+    allow(function, "bedrock:GetImportedModel", on=[model], because=_AWS_NAMES_THEM)
     allow(function, ask, on=[model], when=_IS_OURS, because=_AWS_NAMES_THEM)
 
 

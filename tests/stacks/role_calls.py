@@ -15,6 +15,7 @@ Parameters = Mapping[str, Any]
 
 _OBJECTS = f"arn:aws:s3:::{BUCKET}"
 _TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+_BEDROCK = f"arn:aws:bedrock:{REGION}:{ACCOUNT}"
 _BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
 
 
@@ -235,6 +236,26 @@ def _asking(params: Parameters) -> list[Request]:
     return [request for action in actions for request in _hosting(action, **kinds)(params)]
 
 
+def _importing(params: Parameters) -> list[Request]:
+    """The job and the model are ours by their tags, and the job's role reads the weights."""
+    tags = tuple((f"aws:RequestTag/{one['key']}", one["value"]) for one in params["importedModelTags"])
+    passed = (("iam:PassedToService", "bedrock.amazonaws.com"),)
+    return [
+        Request("bedrock:CreateModelImportJob", "*", tags),
+        Request("bedrock:TagResource", f"{_BEDROCK}:model-import-job/0a1b2c", tags),
+        Request("bedrock:TagResource", f"{_BEDROCK}:imported-model/0a1b2c", tags),
+        Request("iam:PassRole", params["roleArn"], passed),
+    ]
+
+
+def _imported(
+    action: str, kind: str = "imported-model", *, is_tagged: bool = False
+) -> Callable[[Parameters], list[Request]]:
+    """AWS makes up the id; a tag says that it is ours."""
+    context = (("aws:ResourceTag/outcrop", "model"),) if is_tagged else ()
+    return lambda params: [Request(f"bedrock:{action}", f"{_BEDROCK}:{kind}/0a1b2c", context)]
+
+
 _COMPONENT = {"inference_component": "InferenceComponentName", "endpoint": "EndpointName"}
 _CONFIG = {"endpoint_config": "EndpointConfigName"}
 _ENDPOINT = {"endpoint": "EndpointName"}
@@ -272,6 +293,14 @@ REQUESTS: dict[str, Callable[[Parameters], list[Request]]] = {
     },
     "dynamodb.TransactWriteItems": _transaction,
     "bedrock-runtime.Converse": _bedrock_model,
+    "bedrock-runtime.InvokeModelWithResponseStream": _imported(
+        "InvokeModelWithResponseStream", is_tagged=True
+    ),
+    "bedrock.CreateModelImportJob": _importing,
+    "bedrock.DeleteImportedModel": _imported("DeleteImportedModel", is_tagged=True),
+    "bedrock.GetImportedModel": _imported("GetImportedModel"),
+    "bedrock.GetModelImportJob": _imported("GetModelImportJob", "model-import-job"),
+    "bedrock.ListImportedModels": lambda params: [Request("bedrock:ListImportedModels", "*")],
     "codebuild.BatchGetBuilds": _builds,
     "codebuild.StartBuild": _builds,
     "ecr.DescribeImages": _repository("ecr:DescribeImages"),
@@ -297,6 +326,7 @@ REQUESTS: dict[str, Callable[[Parameters], list[Request]]] = {
     "sagemaker.DescribeTrainingJob": _training_job("sagemaker:DescribeTrainingJob"),
     "sagemaker.ListTrainingJobs": lambda params: [Request("sagemaker:ListTrainingJobs", "*")],
     "sagemaker.StopTrainingJob": _training_job("sagemaker:StopTrainingJob"),
+    "service-quotas.GetServiceQuota": lambda params: [Request("servicequotas:GetServiceQuota", "*")],
     "sfn.DescribeExecution": _on("states:DescribeExecution", "executionArn"),
     "sfn.StartExecution": _on("states:StartExecution", "stateMachineArn"),
 }
