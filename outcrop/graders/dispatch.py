@@ -10,10 +10,25 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
-from outcrop.graders.reward import GradedCompletion, Grades, GradingError, Outcome, Reward, Score, real_number
+from outcrop.graders.reward import (
+    ErrorKind,
+    GradedCompletion,
+    Grades,
+    GradingError,
+    Outcome,
+    Reward,
+    Score,
+    real_number,
+)
+
+_FEWEST_SILENT = 16
+"""Calls in a row without an answer before a grader is taken to hang; no fewer than run at a time."""
+_SILENCE: Final[frozenset[ErrorKind]] = frozenset({"grader_timeout", "model_grader_server_error"})
+"""What a grader's call, or a judge's, ends with that was not answered in time."""
 
 
 @dataclass(eq=False)
@@ -66,7 +81,9 @@ class Dispatcher:
     """Calls `grader` from up to `concurrency` threads.
 
     What a call has not answered after `patience_seconds` has no reward. The call itself cannot be ended, so
-    it keeps its place among the `concurrency`; when no place is left, nobody is kept waiting for one.
+    it keeps its place among the `concurrency`; when no place is left, nobody is kept waiting for one. Nor is
+    one wave of calls after the other waited for when the grader hangs: once as many in a row as run at a time
+    had no answer, all others have no reward either, and whoever asks next tries anew.
     """
 
     def __init__(self, grader: Grades, *, concurrency: int, patience_seconds: float) -> None:
@@ -77,6 +94,8 @@ class Dispatcher:
         self._queue: deque[_Waiting] = deque()
         self._calls: set[_Call] = set()
         self._is_closed = False
+        self._unanswered: list[GradingError] = []
+        """Of the latest calls, one of each that ended so, since rewards were last asked for."""
 
     def enter(self, waiting: Sequence[_Waiting]) -> None:
         with self._changed:
@@ -93,6 +112,7 @@ class Dispatcher:
                 next_look = self._give_up_what_is_overdue()
                 if any(one.reward is None for one in left):
                     self._changed.wait(next_look)
+            self._unanswered = []
         return [one.reward for one in waiting if one.reward is not None]
 
     def close(self) -> None:
@@ -111,6 +131,7 @@ class Dispatcher:
                 for one, outcome in zip(call.batch, outcomes, strict=True):
                     one.settle(outcome, seconds)
                 self._calls.remove(call)
+                self._note(outcomes)
                 call = self._next_call()
                 self._changed.notify_all()
 
@@ -131,6 +152,8 @@ class Dispatcher:
     def _next_call(self) -> _Call | None:
         """One call's fair share of all that is not graded yet: batches grow only when calls are scarce, so
         what trickles in during generation is graded at once, and a crowd is spread evenly."""
+        if self._hangs:
+            self._give_up_all()
         if not self._queue or len(self._calls) >= self._concurrency:
             return None
         under_way = sum(len(call.batch) for call in self._calls if not call.is_given_up)
@@ -161,6 +184,26 @@ class Dispatcher:
                 )
             )
         return None
+
+    def _note(self, outcomes: Sequence[Outcome]) -> None:
+        errors = [one for one in outcomes if isinstance(one, GradingError) and one.kind in _SILENCE]
+        self._unanswered = [*self._unanswered, errors[0]] if len(errors) == len(outcomes) else []
+
+    @property
+    def _hangs(self) -> bool:
+        return len(self._unanswered) >= max(self._concurrency, _FEWEST_SILENT)
+
+    def _give_up_all(self) -> None:
+        """Those whose calls are on their way, and those who wait for theirs."""
+        now = time.monotonic()
+        last = self._unanswered[-1]
+        message = f"{last.message} So ended {len(self._unanswered)} calls in a row: no other is waited for."
+        reason = GradingError(last.kind, message)
+        for call in self._calls:
+            call.is_given_up = True
+            for one in call.batch:
+                one.settle(reason, now - call.began)
+        self._dismiss(reason)
 
     def _dismiss(self, reason: GradingError) -> None:
         """No reward for all who have not had their turn."""

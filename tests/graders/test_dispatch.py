@@ -155,6 +155,51 @@ def test_a_grader_that_gets_stuck_on_every_call_is_not_called_more_often_at_a_ti
     assert len(grader.seen) == 3
 
 
+def test_a_grader_that_hangs_is_waited_for_once_and_not_once_for_every_completion() -> None:
+    """Its calls end in time-outs of their own, long before patience does."""
+    started = threading.Barrier(16)
+
+    class Hanging(Faulty):
+        def grade(self, completions: Sequence[GradedCompletion]) -> list[Outcome]:
+            self.seen += [one.text for one in completions]
+            if len(self.seen) <= 16:
+                started.wait()
+                raise GradingError("grader_timeout", "The function did not answer within 70 s.")
+            if not self.unstuck.is_set():
+                self.unstuck.wait(10)
+            return [Score(1.0)]
+
+    grader = Hanging()
+    with dispatching(grader, 16, patience_seconds=10) as dispatcher:
+        began = time.monotonic()
+        rewards = Round(dispatcher).grade([completion(str(n)) for n in range(200)])
+        waited = time.monotonic() - began
+        called = len(grader.seen)
+        grader.unstuck.set()
+        [again] = Round(dispatcher).grade([completion("again")])
+
+    assert {reward.error for reward in rewards} == {"grader_timeout"}
+    assert rewards[-1].message == (
+        "The function did not answer within 70 s. So ended 16 calls in a row: no other is waited for."
+    )
+    assert called < 2 * 16
+    assert waited < 5
+    assert again.reward == 1.0
+
+
+def test_time_outs_among_answers_do_not_end_grading() -> None:
+    class Slow(Faulty):
+        def grade(self, completions: Sequence[GradedCompletion]) -> list[Outcome]:
+            if int(completions[0].text) % 10:
+                raise GradingError("grader_timeout", "The function did not answer within 70 s.")
+            return [Score(1.0)]
+
+    with dispatching(Slow(), 1, patience_seconds=10) as dispatcher:
+        rewards = Round(dispatcher).grade([completion(str(n)) for n in range(100)])
+
+    assert sum(reward.reward == 1.0 for reward in rewards) == 10
+
+
 def test_a_grader_that_comes_back_is_called_again() -> None:
     grader = Faulty()
 

@@ -7,11 +7,14 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from pydantic import TypeAdapter
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from local.processes import listen
 from outcrop.graders.judges import secret
+from outcrop.graders.pipeline import GraderPipeline
 from outcrop.graders.reward import GradedCompletion, TokenUsage
+from outcrop.types.grader import Grader
 from outcrop.types.judge import Judges
 from tests.graders.judging import (
     ITEM,
@@ -246,6 +249,27 @@ def test_a_judge_that_cannot_be_asked_is_a_failure_of_the_service(
     assert (reward.reward, reward.error, reward.tokens) == (None, kind, {})
     assert message in str(reward.message)
     assert len(server.asked) == asked
+
+
+@pytest.mark.slow
+def test_a_judge_that_hangs_is_waited_for_once_and_not_once_for_every_completion() -> None:
+    with scripted_judge() as (server, url):
+        server.replies = [never]
+        pipeline = GraderPipeline(
+            TypeAdapter(Grader).validate_python(SCORE_MODEL),
+            judges=at(url),
+            concurrency=16,
+            timeout_seconds=0.3,
+            backoff_seconds=0,
+        )
+
+        rewards = pipeline.grade([GradedCompletion(ITEM, str(n)) for n in range(400)])
+        pipeline.close()
+
+    assert {reward.error for reward in rewards} == {"model_grader_server_error"}
+    assert all((reward.message or "").startswith("The judge 'the-model' did not") for reward in rewards)
+    assert "So ended 16 calls in a row" in (rewards[-1].message or "")
+    assert len(server.asked) <= 4 * 16  # twice each, and those that began as others ended
 
 
 def test_a_judge_that_takes_too_long_is_asked_once_more(server: ScriptedServer, judges: Judges) -> None:
