@@ -78,13 +78,20 @@ def test_a_gain_on_most_rows_is_more_than_chance() -> None:
     )
 
 
-@pytest.mark.parametrize("tuned", [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 1.0]])
+@pytest.mark.parametrize("tuned", [[0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0]])
 def test_what_chance_may_do_is_not_called_real(tuned: list[float]) -> None:
     found = compare(rewards(0, 0, 1, 1), rewards(*tuned))
 
     assert found is not None and not found.is_real
     assert found.tuned.mean == fmean(tuned)
     assert "NOT more than chance" in str(found)
+
+
+def test_a_model_that_lost_what_its_base_could_is_called_worse() -> None:
+    found = compare(rewards(0, 0, 1, 1), rewards(0, 0, 0, 1))
+
+    assert found is not None and not found.is_real
+    assert "the tuned model is WORSE than its base, which is the one to use" in str(found)
 
 
 @pytest.mark.parametrize(

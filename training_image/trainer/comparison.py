@@ -104,6 +104,8 @@ class Comparison:
 
     def __str__(self) -> str:
         said = "more than chance" if self.is_real else "NOT more than chance would show"
+        if self.tuned.mean < self.base.mean:
+            said = "the tuned model is WORSE than its base, which is the one to use"
         return (
             f"base model {self.base}, tuned model {self.tuned}; {self.better} rows got better, "
             f"{self.worse} worse, {self.equal} neither: {said} (sign test p = {self.chance:.2g})"
