@@ -98,6 +98,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         context=longest + numbers.max_completion_length,
         seed=spec.seed,
         gpus=sampling_gpus,
+        tell=lambda text: events.append("warn", text),
     )
     if team and not isinstance(sampler, ServedSampler):
         sampler = TeamSampler(team, sampler)

@@ -21,9 +21,14 @@ class GraderFailing(TrainingError):
     """The grader gives too few rewards to learn from."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Of the GPU, of Python, or of torch on a CPU, which has no error of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 def explain(error: BaseException) -> str:
     """One paragraph that says what happened and, where it is known, what to do."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return (
             "The machine ran out of memory. Lower batch_size, num_generations (or compute_multiplier) or "
             "max_completion_length, or use an instance with more memory."

@@ -85,6 +85,25 @@ def figures(sampled: Sequence[Group], kept: int) -> dict[str, float]:
     }
 
 
+def halves(inputs: dict[str, Tensor], loss_type: str) -> list[tuple[float, dict[str, Tensor]]]:
+    """What TRL's loss reads of a group's first completions and of its last ones, and what the loss of each
+    weighs: weighed, they add up to the group's.
+    """
+    rows = len(inputs["advantages"])
+    found: list[tuple[float, dict[str, Tensor]]] = []
+    for part in (slice(0, rows // 2), slice(rows // 2, rows)):
+        half = {name: value[part] if value.dim() else value for name, value in inputs.items()}
+        match loss_type:
+            case "dapo" | "cispo" | "vespo":  # over the step's tokens
+                weight = 1.0
+            case "bnpo":  # over the group's tokens
+                weight = (half["completion_mask"].sum() / inputs["completion_mask"].sum()).item()
+            case _:  # a mean of completions
+                weight = len(half["advantages"]) / rows
+        found.append((weight, half))
+    return found
+
+
 def ids(completion: Generated) -> list[int]:
     """Its tokens, and the stop token that ended it."""
     return completion.token_ids + ([completion.stop[0]] if completion.stop else [])

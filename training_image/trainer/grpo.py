@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PrinterCallback
@@ -27,8 +28,8 @@ from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
-from training_image.trainer.errors import TrainingError
-from training_image.trainer.groups import Group, figures, ids
+from training_image.trainer.errors import TrainingError, is_out_of_memory
+from training_image.trainer.groups import Group, figures, halves, ids
 from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import Rewards
@@ -121,6 +122,10 @@ class GroupTrainer(GRPOTrainer):
         self._trunks: dict[tuple[int, ...], Tensor | None] = {}
         """Of the latest step's sequences, what sampling has left for their training."""
         self._team = team
+        self._is_learning = False
+        """Whether the micro-batch has come to its loss."""
+        self._in_halves = False
+        """Whether groups are learned from in two parts, since memory has not been enough for a whole one."""
         self._figures: dict[str, float] = {}
         """Of the latest sampling."""
         self.is_first_update = True
@@ -228,7 +233,15 @@ class GroupTrainer(GRPOTrainer):
         before = self.seconds["sampling"] + self.seconds["grading"]
         started = time.perf_counter()
         is_last = (self._step + 1) % self.args.gradient_accumulation_steps == 0
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._is_learning, loss = False, None
+        try:
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        except Exception as error:
+            if self._in_halves or not (self._is_learning and is_out_of_memory(error)):
+                raise
+        if loss is None:  # not before the error is gone, which holds what the loss was made of
+            loss = self._learn_in_halves(model)
+            self._step += 1  # as TRL's training step does
         if is_last and self._team:
             for their_loss, measured in self._team.add_gradients(self.model):
                 loss = loss + their_loss
@@ -238,10 +251,36 @@ class GroupTrainer(GRPOTrainer):
         self.seconds["training"] += time.perf_counter() - started - inside
         return loss
 
+    def _learn_in_halves(self, model: Any) -> Tensor:
+        """The step's gradient up to the micro-batch that failed, anew: it may have left a part of its own
+        there. Returns the loss of that micro-batch."""
+        self._in_halves = True
+        self._metrics["train"]["out_of_memory"].append(1.0)
+        model.zero_grad()
+        clear_device_cache(garbage_collection=True)
+        loss = torch.zeros(())
+        place = self._step % self.args.gradient_accumulation_steps
+        for at, inputs in enumerate(self._buffered_inputs[: place + 1]):
+            if not self._team or self._team.is_own(at):
+                loss = self.compute_loss(model, inputs)
+                self.accelerator.backward(loss)
+        return loss.detach()
+
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
-        advantages = inputs["advantages"]
+        self._is_learning = True
         if self._team and not self._team.is_own(self._step % self.args.gradient_accumulation_steps):
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
+        if not self._in_halves or len(inputs["advantages"]) < 2:
+            return self._loss(model, inputs)
+        if "halves" not in inputs:  # kept for later updates, with what they are compared with
+            inputs["halves"] = halves(inputs, self.loss_type)
+        (first_weight, first), (weight, second) = inputs["halves"]
+        loss = first_weight * self._loss(model, first)
+        self.accelerator.backward(loss)  # before the second half takes its memory
+        return loss.detach() + weight * self._loss(model, second)
+
+    def _loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        advantages = inputs["advantages"]
         if not len(advantages) or (self.beta == 0.0 and not advantages.any()):
             # Too few of the group have a reward, or all rewards are equal: there is no gradient to compute.
             return torch.zeros((), device=self.accelerator.device, requires_grad=True)
@@ -355,16 +394,19 @@ class FollowingTrainer(GroupTrainer):
 
     def compute(self, batches: Sequence[dict[str, Any]]) -> tuple[float, dict[str, list[float]]]:
         """Add to the gradients. The loss, and what was measured on the way, by name."""
-        loss = sum(self.training_step(self._prepared, batch, None).item() for batch in batches)
+        device = self.accelerator.device
+        self._buffered_inputs = [
+            {name: one.to(device) if isinstance(one, Tensor) else one for name, one in batch.items()}
+            for batch in batches
+        ]
+        self._step = 0
+        loss = sum(self.training_step(self._prepared, {}, None).item() for _ in batches)
         measured = {name: [*values] for name, values in self._metrics["train"].items() if name != "step_time"}
         self._metrics["train"].clear()
         return loss, measured
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
-        device = self.accelerator.device
-        return {
-            name: one.to(device) if isinstance(one, Tensor) else one for name, one in generation_batch.items()
-        }
+        return self._buffered_inputs[self._step]
 
 
 def draw_seed(run: int, step: int, draw: int) -> int:

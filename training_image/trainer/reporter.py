@@ -143,6 +143,13 @@ class Reporter(TrainerCallback):
         if history.without_reward == 1:
             self._tell_of_step_without_reward(step)
         print(training_metrics.line(self._spec.job_id, step, self._drawn(step, logs)), flush=True)
+        if logs.get("out_of_memory"):
+            text = (
+                f"The machine ran out of memory at step {step}: from here on, a prompt's completions are "
+                "learned from in two parts, which changes nothing but the time. If one part is still too "
+                "much, the job fails."
+            )
+            self._events.append("warn", text, data={"step": step})
         for text in history.new_warnings():
             self._events.append("warn", text, data={"step": step})
         if not self.trainer.is_first_update:

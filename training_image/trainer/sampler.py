@@ -1,10 +1,14 @@
 """Who writes completions: our own loop, in the process and on the weights that train, or vLLM beside it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
+
+from accelerate.utils.memory import clear_device_cache
 
 from training_image.generate import Generated, OnEnd, generate
 from training_image.sampling import Sampling
+from training_image.trainer.errors import is_out_of_memory
 from training_image.trainer.merging import merged
 from training_image.trunk import trunk_layers
 
@@ -27,10 +31,15 @@ class Sampler(Protocol):
 
 
 class LoopSampler:
-    """`generate`, a portion of the prompts at a time where all would not fit into memory."""
+    """`generate`, a portion of the prompts at a time where all would not fit into memory. The first time that
+    a portion does not, what is missing of it is sampled in halves, and so is all that follows.
+    """
 
-    def __init__(self, stop_token_ids: Collection[int]) -> None:
+    def __init__(self, stop_token_ids: Collection[int], *, tell: Callable[[str], object] = print) -> None:
+        """`tell` is told in words that memory was not enough."""
         self._stop = frozenset(stop_token_ids)
+        self._tell = tell
+        self._tokens_at_once = _TOKENS_AT_ONCE
 
     def sample(
         self,
@@ -40,32 +49,48 @@ class LoopSampler:
         *,
         on_end: OnEnd | None = None,
     ) -> list[Generated]:
-        made: list[Generated] = []
+        made: dict[int, Generated] = {}
+
+        def end(place: int, one: Generated) -> None:
+            made[place] = one
+            if on_end:
+                on_end(place, one)
+
+        needs = [len(prompt) + one.max_tokens for prompt, one in zip(prompts, samplings, strict=True)]
         with merged(model):
-            for end in portions(prompts, samplings):
-                start = len(made)
-                made += generate(
-                    model,
-                    prompts[start:end],
-                    samplings[start:end],
-                    stop_token_ids=self._stop,
-                    on_end=_moved(on_end, start) if on_end else None,
-                    trunk=trunk_layers(model) or None,
+            while missing := [place for place in range(len(prompts)) if place not in made]:
+                asked = missing[: portion([needs[place] for place in missing], self._tokens_at_once)]
+                try:
+                    whole = generate(
+                        model,
+                        [prompts[place] for place in asked],
+                        [samplings[place] for place in asked],
+                        stop_token_ids=self._stop,
+                        on_end=_of(asked, end),
+                        trunk=trunk_layers(model) or None,
+                    )
+                    made |= zip(asked, whole, strict=True)
+                    continue
+                except Exception as error:
+                    is_first = self._tokens_at_once == _TOKENS_AT_ONCE
+                    if not (is_first and len(asked) > 1 and is_out_of_memory(error)):
+                        raise
+                # Not before the error is gone, which holds the cache. What has ended by now stays.
+                self._tokens_at_once = sum(needs[place] for place in asked) // 2
+                clear_device_cache(garbage_collection=True)
+                self._tell(
+                    f"The machine ran out of memory with {len(asked)} completions in the making: from here "
+                    "on, half as many are sampled at once, which changes nothing but the time. If that is "
+                    "still too much, the job fails."
                 )
-        return made
+        return [made[place] for place in range(len(prompts))]
 
 
-def portions(prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]) -> list[int]:
-    """Where portions end whose caches hold about as many tokens as are kept at once; one prompt at least."""
-    ends, filled = [], 0
-    for place, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
-        tokens = len(prompt) + sampling.max_tokens
-        if filled and filled + tokens > _TOKENS_AT_ONCE:
-            ends.append(place)
-            filled = 0
-        filled += tokens
-    return [*ends, len(prompts)] if prompts else []
+def portion(needs: Sequence[int], limit: int) -> int:
+    """How many of the first prompts, one at least, are sampled at once, so that their caches hold no more
+    tokens than `limit`. `needs`: of each, with its completion."""
+    return max(1, sum(total <= limit for total in accumulate(needs)))
 
 
-def _moved(on_end: OnEnd, start: int) -> OnEnd:
-    return lambda place, one: on_end(start + place, one)
+def _of(places: Sequence[int], on_end: OnEnd) -> OnEnd:
+    return lambda at, one: on_end(places[at], one)

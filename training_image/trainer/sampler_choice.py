@@ -4,7 +4,7 @@ import atexit
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,16 @@ def choose(
     context: int,
     seed: int,
     gpus: Sequence[int] = (),
+    tell: Callable[[str], object] = print,
 ) -> Sampler:
     """`wanted`: the setting `sampler`. `context`: tokens of the longest prompt and its completion. `gpus`:
-    those of the machine that only sample.
+    those of the machine that only sample. `tell`: `LoopSampler`'s.
 
     Raises: TrainingError if vLLM is wanted and cannot be had.
     """
     available = torch.cuda.is_available() and find_spec("vllm") is not None
     if wanted == "loop" or (wanted == "auto" and not available):
-        return LoopSampler(stop_token_ids)
+        return LoopSampler(stop_token_ids, tell=tell)
     if not available:
         raise TrainingError(
             "The setting sampler is vllm, and here is no GPU or no package vllm: the training image has both "
