@@ -16,7 +16,9 @@ from stacks.uv import ROOT, run_uv
 
 _SOURCE = ("outcrop", "lambdas")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-_NOT_OURS_TO_RUN = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "reward_templates", "Dockerfile")
+_NOT_OURS_TO_RUN = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", ".*", "cli", "reward_templates", "Dockerfile"
+)
 _RUNTIME = lambda_.Runtime.PYTHON_3_13
 _WHEELS = ("--only-binary", ":all:", "--no-binary", "rouge-score")  # which is pure Python without a wheel
 _PIP_PLATFORM = ("--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13")
@@ -30,7 +32,7 @@ Group = Literal["functions", "sandbox"]
 
 @cache
 def source_bundle() -> str:
-    """A folder with a copy of `outcrop` and `lambdas` and nothing else, made once per synth."""
+    """A folder with a copy of `outcrop`, less the command, and `lambdas`, made once per synth."""
     folder = new_folder()
     for package in _SOURCE:
         shutil.copytree(ROOT / package, folder / package, ignore=_NOT_OURS_TO_RUN)

@@ -35,6 +35,7 @@ def test_the_bundle_is_the_source_and_nothing_else() -> None:
     files = [file for file in folder.rglob("*") if file.is_file()]
 
     assert {path.name for path in folder.iterdir()} == {"outcrop", "lambdas"}
+    assert not (folder / "outcrop" / "cli").exists()
     data = [file for file in files if file.suffix == ".xz"]
     assert [file.name for file in data] == ["wordnet-3.0.txt.xz"]
     assert {file.suffix for file in files} - {".xz"} <= {".json", ".py", ".sh", ".txt"}
