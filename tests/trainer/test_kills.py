@@ -195,6 +195,30 @@ def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("numbers", "optimizer_step"),
+    [({"dynamic_sampling_budget": 1.0}, 2), ({"num_iterations": 2}, 4)],
+    ids=["fresh prompts", "two updates a step"],
+)
+def test_steps_that_sample_anew_or_learn_twice_are_taken_up_as_exactly(
+    runs: MakeRun, numbers: dict[str, float], optimizer_step: int
+) -> None:
+    """The model solves few of the rows, and some never: groups of those are replaced."""
+    uninterrupted, run = runs(**numbers), runs(**numbers)
+    assert killed.run(uninterrupted.environment) == 0
+
+    for moment in (Moment("torch.optim:AdamW.step", optimizer_step), Moment(f"{_GRPO}._compute_loss", 5)):
+        assert killed.run(run.environment, moment, _MOST_SECONDS=0.0) == -9
+        replace_container(run)
+    assert killed.run(run.environment, _MOST_SECONDS=0.0) == 0
+
+    assert any(message.startswith("Training resumed from") for message in run.messages())
+    if "dynamic_sampling_budget" in numbers:
+        assert any(one["replaced_groups"] for one in run.metrics())
+    assert differences(outcome(uninterrupted), outcome(run)) == {}
+
+
+@pytest.mark.slow
 def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_but_itself(
     runs: MakeRun, straight: dict[str, Any]
 ) -> None:
