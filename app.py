@@ -36,11 +36,15 @@ def compose(app: cdk.App) -> None:
     deployment = Deployment.from_context(app.node)
     storage = StorageStack(app, "OutcropStorage", deployment=deployment)
     files = FilesStack(app, "OutcropFiles", deployment=deployment, storage=storage)
-    image = None
+    image = several = None
     if not deployment.training_image:
         keep = not deployment.dev
-        image = ImageStack(app, "OutcropImages", context=build_contexts.trainer, keep=keep).image
-    training = TrainingStack(app, "OutcropTraining", deployment=deployment, storage=storage, image=image)
+        verl = build_contexts.verl if deployment.trains_on_several else None
+        images = ImageStack(app, "OutcropImages", context=build_contexts.trainer, keep=keep, several=verl)
+        image, several = images.image, images.several
+    training = TrainingStack(
+        app, "OutcropTraining", deployment=deployment, storage=storage, image=image, several=several
+    )
     packages = None
     if deployment.sandbox_packages == "full":
         packages = ImageStack(app, "OutcropSandboxImage", context=build_contexts.sandbox, arm=True).image
@@ -56,6 +60,7 @@ def compose(app: cdk.App) -> None:
         sandbox=sandbox.function,
         training_role=training.role,
         training_image=image.uri if image else deployment.training_image,
+        verl_image=several.uri if several else "",
         weights=weights,
         file_workflow=files.state_machine,
     )

@@ -56,6 +56,11 @@ class Settings:
     instance_types: str = "{}"
     """OUTCROP_INSTANCE_TYPES: JSON, base model (or `*`) to the SageMaker instance types to ask for, in order;
     the catalogue's where there is none."""
+    instance_count: str = "{}"
+    """OUTCROP_INSTANCE_COUNT: JSON, base model to the machines that train it together; one where there is
+    none."""
+    verl_image: str = ""
+    """OUTCROP_VERL_IMAGE: URI of the container image that trains on several machines."""
     spot: str = "false"
     """OUTCROP_SPOT: `true` to ask for spot instances first."""
     max_wait_seconds: str = "21600"

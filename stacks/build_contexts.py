@@ -1,8 +1,8 @@
 """What container images are built from: a folder with a Dockerfile, the locked packages, and the source.
 
-`python -m stacks.build_contexts trainer FOLDER` writes the training image's, `sandbox` that of the sandbox
-function. A folder has nothing that does not end up in its image, so its hash can be the image's tag: what
-else changes in the repository builds nothing.
+`python -m stacks.build_contexts trainer FOLDER` writes the training image's, `verl` that of training on
+several machines, `sandbox` that of the sandbox function. A folder has nothing that does not end up in its
+image, so its hash can be the image's tag: what else changes in the repository builds nothing.
 """
 
 import shutil
@@ -24,6 +24,15 @@ def trainer(folder: Path) -> None:
     shutil.move(folder / "training_image" / "Dockerfile", folder)
 
 
+def verl(folder: Path) -> None:
+    """As `training_image/verl/Dockerfile` wants it."""
+    _requirements(folder, "--only-group", "verl")
+    shutil.copytree(ROOT / "outcrop", folder / "outcrop", ignore=_NOT_THE_TRAINERS)
+    shutil.copytree(ROOT / "training_image", folder / "training_image", ignore=_IGNORED)
+    (folder / "training_image" / "Dockerfile").unlink()
+    shutil.move(folder / "training_image" / "verl" / "Dockerfile", folder)
+
+
 def sandbox(folder: Path) -> None:
     """As `lambdas/sandbox/Dockerfile` wants it."""
     _requirements(folder, "--only-group", "sandbox-full")
@@ -33,7 +42,7 @@ def sandbox(folder: Path) -> None:
         shutil.move(source / file, folder)
 
 
-CONTEXTS: dict[str, Callable[[Path], None]] = {"trainer": trainer, "sandbox": sandbox}
+CONTEXTS: dict[str, Callable[[Path], None]] = {"trainer": trainer, "verl": verl, "sandbox": sandbox}
 
 
 def _requirements(folder: Path, *groups: str) -> None:

@@ -68,6 +68,9 @@ class Deployment:
     instance_types: InstanceTypes = field(default_factory=dict)
     """Base model, or `*` for the others, to the SageMaker instance types that its jobs ask for, one after the
     other until one is free; those of `outcrop/catalogue.py` without an entry."""
+    instance_count: Mapping[str, int] = field(default_factory=dict)
+    """Base model to how many machines of one kind train a job on it together, by verl; 1 without an entry.
+    Not run on GPUs yet: see [`training.md`](training.md#several-machines)."""
     spot: bool = False
     """Ask for spot instances first, up to 90% cheaper and taken away at any time; then for others."""
     max_wait_seconds: int = 21_600
@@ -133,6 +136,10 @@ class Deployment:
         return "OutcropSandboxFull" if self.sandbox_packages == "full" else "OutcropSandbox"
 
     @property
+    def trains_on_several(self) -> bool:
+        return any(count > 1 for count in self.instance_count.values())
+
+    @property
     def model_ids(self) -> list[str]:
         return [model.id for model in self.models]
 
@@ -163,6 +170,7 @@ class Deployment:
             training_image=text(node, "training_image"),
             sandbox_packages=choice(node, "sandbox_packages", "layer", "full", default=cls.sandbox_packages),
             instance_types=training_settings.instance_types(node, known),
+            instance_count=training_settings.instance_count(node, known),
             spot=flag(node, "spot"),
             max_wait_seconds=whole_number(node, "max_wait_seconds", 0, 604_800, cls.max_wait_seconds),
             max_runtime_seconds=whole_number(

@@ -23,12 +23,17 @@ class ImageStack(cdk.Stack):
         context: Callable[[Path], None],
         arm: bool = False,
         keep: bool = False,
+        several: Callable[[Path], None] | None = None,
     ) -> None:
         """`context` writes what the image is built from: see `stacks/build_contexts.py`. `keep`: the images
-        stay when the stack is deleted."""
+        stay when the stack is deleted. `several`: the context of a second image, for several machines."""
         super().__init__(scope, id, description="Outcrop: a container image")
+        layer = dependency_layer(self)
         folder = new_folder()
         context(folder)
-        self.image = ContainerImage(
-            self, "Image", context=folder, layer=dependency_layer(self), arm=arm, keep=keep
-        )
+        self.image = ContainerImage(self, "Image", context=folder, layer=layer, arm=arm, keep=keep)
+        self.several: ContainerImage | None = None
+        if several:
+            folder = new_folder()
+            several(folder)
+            self.several = ContainerImage(self, "VerlImage", context=folder, layer=layer, keep=keep)

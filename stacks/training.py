@@ -27,8 +27,10 @@ class TrainingStack(cdk.Stack):
         deployment: Deployment,
         storage: StorageStack,
         image: ContainerImage | None,
+        several: ContainerImage | None = None,
     ) -> None:
-        """`image` is the training image, unless the deployment names one."""
+        """`image` is the training image, unless the deployment names one; `several` that for several
+        machines, if jobs train on them."""
         super().__init__(scope, id, description="Outcrop: the role of training jobs")
         self.role = iam.Role(
             self,
@@ -63,6 +65,8 @@ class TrainingStack(cdk.Stack):
             for_volumes = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
             allow(self.role, "kms:CreateGrant", on=[deployment.kms_key], when=for_volumes)
         cdk.CfnOutput(self, "RoleArn", value=self.role.role_arn)
+        if several:
+            allow_pulling(self.role, several.repository.repository_arn)
         if image:
             allow_pulling(self.role, image.repository.repository_arn)
         elif named := _ECR_IMAGE.match(deployment.training_image):

@@ -25,6 +25,8 @@ _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.\w+")
 _TYPES_EXAMPLE = '{"openai.gpt-oss-20b": ["ml.p5.4xlarge", "ml.g7e.2xlarge"], "*": ["ml.p5en.48xlarge"]}'
 _VPC_EXAMPLE = '{"vpc_id": "vpc-0abc", "subnet_ids": ["subnet-0abc"], "security_group_ids": ["sg-0abc"]}'
 _VPC_LISTS = {"subnet_ids": ("subnet-", 16), "security_group_ids": ("sg-", 5)}
+_MOST_INSTANCES = 16
+_COUNT_EXAMPLE = '{"qwen.qwen3-32b": 2}'
 _LEAST_PENDING_SECONDS = 1800
 _AROUND_TRAINING_SECONDS = 7200
 """To start a machine, load weights, save, and upload."""
@@ -62,6 +64,27 @@ def instance_types(node: Node, known: Sequence[BaseModel]) -> dict[str, list[str
     return {_id(model, known): types for model, types in found.items()}
 
 
+def instance_count(node: Node, known: Sequence[BaseModel]) -> dict[str, int]:
+    """Raises: ValueError that says what would be right."""
+    found = json_object(node, "instance_count", like=_COUNT_EXAMPLE)
+    for name, count in found.items():
+        model = find(name, known)
+        if model is None:
+            ids = ", ".join(one.id for one in known)
+            raise ValueError(f"instance_count: '{name}' is not a model. Known: {ids}.")
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_INSTANCES:
+            raise ValueError(
+                f"instance_count: '{name}' must have a whole number from 1 to {_MOST_INSTANCES}, "
+                f"like {_COUNT_EXAMPLE}, not {count!r}."
+            )
+        if count > 1 and (model.lora_parameters or model.lora_layers or model.attention != "sdpa"):
+            raise ValueError(
+                f"instance_count: '{name}' trains on one machine: attention other than sdpa, and LoRA on "
+                "single parameters or on some of the layers, are not translated to verl."
+            )
+    return {_id(name, known): count for name, count in found.items()}
+
+
 def training_vpc(node: Node) -> TrainingVpc | None:
     """Raises: ValueError that says what would be right."""
     found = json_object(node, "training_vpc", like=_VPC_EXAMPLE)
@@ -87,6 +110,11 @@ def check(deployment: "Deployment") -> None:
     """What holds between settings. Raises: ValueError."""
     if deployment.spot and deployment.warm_pool_seconds:
         raise ValueError("warm_pool_seconds must be 0 where spot is true: SageMaker keeps no spot instance.")
+    if deployment.trains_on_several and deployment.training_image:
+        raise ValueError(
+            "instance_count above 1 needs the images that a deployment builds by itself: leave "
+            "training_image empty."
+        )
     if deployment.job_budget_usd:
         for types in deployment.instance_types.values():
             for one in types:
@@ -101,6 +129,7 @@ def machine_environment(deployment: "Deployment") -> dict[str, str]:
     """What every function knows that decides about machines."""
     return {
         "OUTCROP_INSTANCE_TYPES": json.dumps(deployment.instance_types),
+        "OUTCROP_INSTANCE_COUNT": json.dumps(deployment.instance_count),
         "OUTCROP_SPOT": str(deployment.spot).lower(),
         "OUTCROP_MAX_WAIT_SECONDS": str(deployment.max_wait_seconds),
         "OUTCROP_MAX_RUNTIME_SECONDS": str(deployment.max_runtime_seconds),

@@ -36,6 +36,7 @@ class WorkflowStack(cdk.Stack):
         sandbox: PythonFunction,
         training_role: iam.Role,
         training_image: str,
+        verl_image: str,
         weights: WeightsStack,
         file_workflow: sfn.StateMachine,
     ) -> None:
@@ -63,6 +64,7 @@ class WorkflowStack(cdk.Stack):
             "OUTCROP_JUDGES": deployment.judges_json,
             "OUTCROP_SANDBOX_FUNCTION": sandbox.function_arn,
             "OUTCROP_TRAINING_IMAGE": training_image,
+            "OUTCROP_VERL_IMAGE": verl_image,
             "OUTCROP_MAX_CONCURRENT_JOBS": str(deployment.max_concurrent_jobs),
             "OUTCROP_WARM_POOL_SECONDS": str(deployment.warm_pool_seconds),
             "OUTCROP_SAMPLER": deployment.sampler,

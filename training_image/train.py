@@ -28,7 +28,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         spec = TrainingSpec.model_validate_json((root / "input/data/config/spec.json").read_bytes())
-        if _enter(spec):
+        if enter(spec):
             train(spec, root, stop)
     except Exception as error:  # whatever went wrong is told to the job's owner in words
         traceback.print_exc()
@@ -169,7 +169,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         reporter.finish(root / "model", base=channels / "model")
 
 
-def _enter(spec: TrainingSpec) -> bool:
+def enter(spec: TrainingSpec) -> bool:
     """Move the job to `running`; False if there is nothing to do: it is over, paused, or attempted anew."""
     jobs = JobStore(spec.project)
     try:

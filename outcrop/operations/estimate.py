@@ -11,6 +11,7 @@ from math import ceil
 from outcrop import hyperparameters, prices, throughput
 from outcrop.base_models import BaseModel
 from outcrop.hyperparameters import TrainingHyperparameters
+from outcrop.operations.machines import instance_count
 from outcrop.types.grader import CustomCodeGrader, Grader, LambdaGrader, MultiGrader, PythonGrader
 from outcrop.types.judge_grader import LabelModelGrader, ModelAsJudgeGrader, ScoreModelGrader
 from outcrop.types.method import ReinforcementHyperparameters
@@ -129,6 +130,8 @@ def estimate(
 
 def _machine(model: str, instance_type: str, sampled: Range, learned: Range) -> Machine:
     price, speed = prices.hourly("training", instance_type), throughput.of(model, instance_type)
+    if (count := instance_count(model)) > 1:  # how fast several are is not known
+        return Machine(instance_type, None if price is None else price * count, None, None)
     if speed is None:
         return Machine(instance_type, price, None, None)
     hours = _range(

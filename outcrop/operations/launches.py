@@ -61,7 +61,7 @@ class Launch:
         """That this machine is asked for, and why not the one before: an event."""
         if self.refused:
             before = self.refused[-1]
-            refused = Machine(before.instance_type, before.is_spot)
+            refused = replace(machine, instance_type=before.instance_type, is_spot=before.is_spot)
             return f"Asking for {machine} instead of {refused}: {before.said}{self._which(attempt)}"
         return f"Asking for {machine} to train on{self._which(attempt)}"
 

@@ -5,6 +5,7 @@ is known when it has ended, so each one gets as many seconds as the rest of the 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from outcrop import prices
@@ -35,7 +36,7 @@ def check(budget_usd: float, spent_usd: float, machines: Sequence[Machine], *, p
     """Raises: APIError that says what would be enough."""
     if any(_bought(budget_usd - spent_usd, machine) >= _least() for machine in machines):
         return
-    costs = {machine.instance_type: prices.hourly("training", machine.instance_type) for machine in machines}
+    costs = {str(replace(machine, is_spot=False)): _hourly(machine) for machine in machines}
     known = {name: price for name, price in costs.items() if price is not None}
     if not known:
         raise APIError(
@@ -67,13 +68,15 @@ def note(job: FineTuningJob, description: Mapping[str, Any]) -> FineTuningJob:
     seconds = int(description.get("BillableTimeInSeconds", 0))
     if not seconds:
         return job
-    instance_type = description.get("ResourceConfig", {}).get("InstanceType", "")
+    resources = description.get("ResourceConfig", {})
+    instance_type = resources.get("InstanceType", "")
+    machine = Machine(instance_type, count=resources.get("InstanceCount", 1))
     bill = Bill(
         training_job=description["TrainingJobName"],
         instance_type=instance_type,
         spot=bool(description.get("EnableManagedSpotTraining")),
         billable_seconds=seconds,
-        usd=round((prices.hourly("training", instance_type) or 0) * seconds / 3600, 4),
+        usd=round((_hourly(machine) or 0) * seconds / 3600, 4),
     )
     return JobStore(job.organization_id).add_bill(job.id, bill)
 
@@ -107,8 +110,14 @@ def duration(seconds: int) -> str:
 
 def _bought(amount: float, machine: Machine) -> int:
     """Seconds of a machine; none of one whose price is unknown."""
-    price = prices.hourly("training", machine.instance_type)
+    price = _hourly(machine)
     return 0 if price is None else int(amount / price * 3600)
+
+
+def _hourly(machine: Machine) -> float | None:
+    """Of all machines together: SageMaker's billable seconds are those of each."""
+    price = prices.hourly("training", machine.instance_type)
+    return None if price is None else price * machine.count
 
 
 def _least() -> int:

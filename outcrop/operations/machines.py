@@ -11,9 +11,12 @@ from outcrop.settings import settings
 class Machine:
     instance_type: str
     is_spot: bool = False
+    count: int = 1
+    """That train one job together."""
 
     def __str__(self) -> str:
-        return f"{self.instance_type} (spot)" if self.is_spot else self.instance_type
+        several = f"{self.count} x " if self.count > 1 else ""
+        return f"{several}{self.instance_type}{' (spot)' if self.is_spot else ''}"
 
 
 def suited_to(model: BaseModel) -> list[Machine]:
@@ -21,5 +24,12 @@ def suited_to(model: BaseModel) -> list[Machine]:
     on spot instances asks for every type as one before it asks for any on demand."""
     preferred: dict[str, list[str]] = json.loads(settings().instance_types)
     types = preferred.get(model.id) or preferred.get("*") or list(model.instance_types)
-    on_demand = [Machine(one) for one in types]
-    return [Machine(one, is_spot=True) for one in types] + on_demand if settings().on_spot else on_demand
+    count = instance_count(model.id)
+    on_demand = [Machine(one, count=count) for one in types]
+    spot = [Machine(one, is_spot=True, count=count) for one in types] if settings().on_spot else []
+    return spot + on_demand
+
+
+def instance_count(model: str) -> int:
+    """How many machines of one kind train a job on the model together."""
+    return json.loads(settings().instance_count).get(model, 1)

@@ -49,6 +49,7 @@ def of_description(description: Mapping[str, Any], error: str = "") -> Stop:
     machine = Machine(
         description.get("ResourceConfig", {}).get("InstanceType", "the machine"),
         is_spot=bool(description.get("EnableManagedSpotTraining")),
+        count=description.get("ResourceConfig", {}).get("InstanceCount", 1),
     )
     if description["TrainingJobStatus"] == "Stopped":
         return _of_stopped(description, machine, error)

@@ -60,7 +60,7 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
     return {
         "TrainingJobName": training_jobs.name(job.id, attempt, launch),
         "AlgorithmSpecification": {
-            "TrainingImage": settings().training_image,
+            "TrainingImage": settings().verl_image if machine.count > 1 else settings().training_image,
             "TrainingInputMode": "File",
             "MetricDefinitions": training_metrics.definitions(),
         },
@@ -76,7 +76,7 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
         },
         "ResourceConfig": {
             "InstanceType": machine.instance_type,
-            "InstanceCount": 1,
+            "InstanceCount": machine.count,
             # Room for the weights in 32 bits, and as much again for checkpoints and caches.
             "VolumeSizeInGB": 30 + 8 * model.parameters // 10**9,
             **_volume_key(machine),

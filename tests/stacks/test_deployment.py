@@ -99,6 +99,20 @@ def test_a_model_of_ones_own_is_trained_on_and_served_by_what_the_settings_name(
             {"instance_types": {"*": ["ml.x9.large"]}},
             "instance_types: outcrop/prices.json has no price of 'ml.x9.large', so no job_budget_usd could",
         ),
+        ({"instance_count": 2}, "instance_count must be an object like {"),
+        ({"instance_count": {"gpt": 2}}, "instance_count: 'gpt' is not a model. Known: "),
+        (
+            {"instance_count": {"qwen.qwen3-32b": 0}},
+            "instance_count: 'qwen.qwen3-32b' must have a whole number from 1 to 16",
+        ),
+        (
+            {"instance_count": {"openai.gpt-oss-20b": 2}},
+            "instance_count: 'openai.gpt-oss-20b' trains on one machine: attention other than sdpa",
+        ),
+        (
+            {"instance_count": {"qwen.qwen3-32b": 2}, "training_image": "123.dkr.ecr/trainer:1"},
+            "instance_count above 1 needs the images that a deployment builds by itself",
+        ),
         ({"spot": "maybe"}, "spot must be true or false, not 'maybe'."),
         (
             {"spot": True, "warm_pool_seconds": 60},

@@ -39,6 +39,15 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Resources]:
     }
 
 
+def test_the_image_for_several_machines_has_verl_in_its_place(tmp_path: Path) -> None:
+    build_contexts.verl(tmp_path)
+
+    packages = (tmp_path / "requirements.txt").read_text()
+    assert "\nverl==0.9.1" in packages and "\ntorch==" not in packages and "\ntrl==" not in packages
+    assert "training_image.verl.trainer" in (tmp_path / "Dockerfile").read_text()
+    assert (tmp_path / "training_image/verl/start.sh").exists()
+
+
 def of_type(resources: Resources, type: str) -> list[dict[str, Any]]:
     return [one for one in resources.values() if one["Type"] == type]
 

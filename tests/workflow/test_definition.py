@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from local.request_limits import violations
 from outcrop import base_models, prices
-from outcrop.operations import launches, training, training_job
+from outcrop.operations import launches, machines, training, training_job
 from outcrop.operations.launches import Launch, Refusal
 from outcrop.operations.machines import Machine
 from outcrop.settings import settings
@@ -141,6 +141,24 @@ def test_sagemaker_takes_the_request_of_every_combination_of_settings(
         assert ("KeepAlivePeriodInSeconds" in resources) == (warm != "0" and not spot)
         assert resources.get("VolumeKmsKeyId", "") == (kms if type == "ml.m5.large" else "")
         assert request["OutputDataConfig"].get("KmsKeyId", "") == kms
+
+
+def test_several_machines_train_by_the_image_for_several(
+    job: FineTuningJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTCROP_TRAINING_IMAGE", "one")
+    monkeypatch.setenv("OUTCROP_VERL_IMAGE", "several")
+    monkeypatch.setenv("OUTCROP_INSTANCE_COUNT", json.dumps({job.model: 3}))
+    settings.cache_clear()
+    model = training_job.base_model(job)
+
+    for machine in (*machines.suited_to(model), Machine("ml.m5.large")):
+        asked = training_job.parameters(job, 1, 1, machine)
+
+        count = asked["ResourceConfig"]["InstanceCount"]
+        image = asked["AlgorithmSpecification"]["TrainingImage"]
+        assert (count, image) == ((1, "one") if machine.count == 1 else (3, "several"))
+    assert str(machines.suited_to(model)[0]).startswith("3 x ml.")
 
 
 def test_the_template_hands_on_what_the_step_answers(states: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A job that reaches its limit of time or money is paused, says what it cost, and goes on with more."""
 
+import json
 from typing import Any
 
 import openai
@@ -46,6 +47,20 @@ def messages(job: FineTuningJob) -> list[str]:
 def resume(job: FineTuningJob, budget_usd: float | None = None) -> FineTuningJob:
     call = Call(PROJECT, "key", f"/fine_tuning/jobs/{job.id}/resume", "fingerprint")
     return jobs.resume(job.id, call, budget_usd)
+
+
+def test_several_machines_are_paid_for_each(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow.training_jobs.scripts = [billed(HOUR, completes)]
+    job = a_new_job(budget_usd=6 * PRICE)
+    monkeypatch.setenv("OUTCROP_INSTANCE_COUNT", json.dumps({job.model: 3}))
+    settings.cache_clear()
+
+    job = workflow.run(job)
+
+    (request,) = workflow.training_jobs.requests
+    assert request["ResourceConfig"]["InstanceCount"] == 3
+    assert request["StoppingCondition"]["MaxRuntimeInSeconds"] == 2 * HOUR
+    assert job.spent_usd == pytest.approx(3 * PRICE)
 
 
 @pytest.mark.parametrize("times", [1, 2])
