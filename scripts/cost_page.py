@@ -12,6 +12,7 @@ from outcrop.types.method import ReinforcementHyperparameters
 from scripts import idle_cost
 from scripts.made_part import replaced
 from scripts.synthesis import Templates, templates
+from stacks.deployment import Deployment
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE, README = _REPOSITORY / "docs/cost.md", _REPOSITORY / "README.md"
@@ -208,15 +209,18 @@ def _row(*cells: object) -> str:
 
 
 def readme(before: str, of: Templates) -> str:
-    """README.md with the figures of today."""
+    """README.md with the figures of today, of the models that an empty context offers."""
+    offered = {model.id for model in Deployment().models}
     lines = [_row("what", "USD"), _row("---", "---").replace(" ", "")]
     idle = idle_cost.total(idle_cost.idle(of))
     lines.append(_row("a deployment that nobody uses, its training image apart", f"{idle:.2f} a month"))
     lines.append(_row("its training image in ECR", f"about {idle_cost.image():.2f} a month"))
     for model, instance, _steps, _hours, usd in _job_rows():
-        lines.append(_row(f"a job of {_ROWS} rows, {model} on {instance}", usd))
+        if model in offered:
+            lines.append(_row(f"a job of {_ROWS} rows, {model} on {instance}", usd))
     for model, instance, awake, _asleep in _serving_rows():
-        lines.append(_row(f"an hour of {model} awake, {instance}", awake))
+        if model in offered:
+            lines.append(_row(f"an hour of {model} awake, {instance}", awake))
     return replaced(before, "scripts.cost_page", "".join(lines))
 
 
