@@ -39,8 +39,7 @@ class WeightsStack(cdk.Stack):
             publish_weights=publish_weights,
         ).state_machine
         cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
-        if deployment.own_models_json != "[]":
-            cdk.CfnOutput(self, "OwnModels", value=deployment.own_models_json)
+        cdk.CfnOutput(self, "OwnModels", value=deployment.own_models_json)
 
     def allow_status(self, function: PythonFunction) -> None:
         """What `weights.status` of `outcrop.operations` needs."""
