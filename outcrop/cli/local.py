@@ -94,6 +94,7 @@ def _convert_default_model(models: list[str]) -> None:
 def enter_account(state: Path) -> None:
     """Turn this process to the emulated account of the `outcrop local` that runs on `state`."""
     from local.emulated_account import environment
+    from outcrop.stores import deployed
 
     try:
         running = json.loads((state / "local.json").read_bytes())
@@ -102,7 +103,8 @@ def enter_account(state: Path) -> None:
         raise typer.BadParameter(f"No `outcrop local` runs on {state}.", param_hint="--state") from error
     names = {f"OUTCROP_{name.upper()}": running[name] for name in ("table", "bucket")}
     os.environ.pop("AWS_PROFILE", None)
-    os.environ.update(environment(running["endpoint_url"]) | names)
+    os.environ.update(environment(running["endpoint_url"]))
+    deployed.adopt(names)  # what has been read before was of no account
 
 
 def _graders(asked: list[str]) -> dict[str, tuple[Path, str | None]]:
