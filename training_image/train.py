@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from outcrop.errors import StateError
@@ -23,13 +24,19 @@ from training_image.trainer.errors import GraderFailing, write_failure
 
 
 def main() -> None:
+    under_contract(train)
+
+
+def under_contract(run: Callable[[TrainingSpec, Path, threading.Event], None]) -> None:
+    """`run` gets the spec, SageMaker's folder, and what is set by SIGTERM; what it raises is in
+    `output/failure`."""
     root = settings().ml_path
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         spec = TrainingSpec.model_validate_json((root / "input/data/config/spec.json").read_bytes())
-        if enter(spec):
-            train(spec, root, stop)
+        if _enter(spec):
+            run(spec, root, stop)
     except Exception as error:  # whatever went wrong is told to the job's owner in words
         traceback.print_exc()
         write_failure(error, root)
@@ -50,6 +57,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.run_report import RunReport
     from training_image.trainer.sampler_choice import choose
     from training_image.trainer.step_events import StepEvents
     from training_image.trainer.team import Team, TeamSampler, gpus
@@ -102,16 +110,15 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     )
     if team and not isinstance(sampler, ServedSampler):
         sampler = TeamSampler(team, sampler)
+    report = RunReport(spec, history, events, validation, is_told_to_stop=stop.is_set)
     reporter = Reporter(
         spec,
-        history,
+        report,
         rewards,
         Evaluator(grader, validation, chat, sampler, samples=numbers.eval_samples, sampling=sampling)
         if validation
         else None,
-        events=events,
         checkpoint_folder=state,
-        is_told_to_stop=stop.is_set,
     )
     reporter.trainer = grpo.GroupTrainer(
         model=model,
@@ -136,18 +143,8 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         chat.tokens(dataset.question(rows, 0)),
         bound=grpo.sampler_gap(model.dtype),
     )
-    if resumed:
-        events.append("info", f"Training resumed from the checkpoint of step {int(resumed.name[5:])}.")
-    else:
-        if events.is_begun:
-            events.append("warn", "No checkpoint of the interrupted training is whole: it begins anew.")
-        events.append(
-            "info",
-            f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} "
-            f"prompts x {numbers.num_generations} completions, {len(rows)} training rows, "
-            f"{len(validation)} validation rows.",
-            data={"step": 0},
-        )
+    report.begin(len(rows), len(validation), resumed_at=int(resumed.name[5:]) if resumed else None)
+    if not resumed:
         peak = peak_memory.estimate(model, numbers, prompt_tokens=longest)
         there_is = peak_memory.there_is_gb()
         events.append(
@@ -160,7 +157,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     if stop.is_set():  # there is no new step to save
         return
     try:
-        if not reporter.stops_early:  # else the checkpoint is of its last step
+        if not report.stops_early:  # else the checkpoint is of its last step
             reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     except GraderFailing:
         reporter.tell_failed_step()
@@ -169,7 +166,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         reporter.finish(root / "model", base=channels / "model")
 
 
-def enter(spec: TrainingSpec) -> bool:
+def _enter(spec: TrainingSpec) -> bool:
     """Move the job to `running`; False if there is nothing to do: it is over, paused, or attempted anew."""
     jobs = JobStore(spec.project)
     try:

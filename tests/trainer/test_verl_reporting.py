@@ -21,8 +21,9 @@ from outcrop.types.grader import Grader
 from tests import factories
 from tests.account import Account
 from tests.trainer.conftest import HYPERPARAMETERS
-from training_image.trainer.errors import GraderFailing
+from training_image.trainer.errors import GraderFailing, TrainingError
 from training_image.trainer.history import History
+from training_image.trainer.run_report import RunReport
 from training_image.trainer.step_events import StepEvents
 from training_image.verl import checkpoints
 from training_image.verl.adapter import Adapter
@@ -68,8 +69,14 @@ def reporting(job: FineTuningJob, *, stop: bool = False, **changes: Any) -> Repo
         hyperparameters=HYPERPARAMETERS.model_copy(update=changes),
         seed=7,
     )
-    events = StepEvents(spec.project, spec.job_id)
-    return Reporting(spec, ROWS, ROWS[:2], History(), events, is_told_to_stop=lambda: stop)
+    report = RunReport(
+        spec,
+        History(),
+        StepEvents(spec.project, spec.job_id),
+        ROWS[:2],
+        is_told_to_stop=lambda: stop,
+    )
+    return Reporting(spec, report, ROWS, ROWS[:2])
 
 
 def adapter() -> Adapter:
@@ -80,6 +87,10 @@ def adapter() -> Adapter:
 
 def lines(job: FineTuningJob, key: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ObjectStore().lines(key)]
+
+
+def said(job: FineTuningJob) -> list[str]:
+    return [one.message for one in EventStore(job.organization_id, job.id).every()]
 
 
 def test_a_step_is_an_event_with_metrics_and_a_file_of_rollouts(job: FineTuningJob) -> None:
@@ -122,7 +133,7 @@ def test_a_whole_run_ends_with_the_best_checkpoint_as_its_result(job: FineTuning
     run.evaluate(2, [scored(0, 0, 1.0), scored(1, 0, 1.0), scored(0, 1, 1.0), scored(1, 1, 1.0)], 1.0)
     assert not run.step(2, STEP, GROUPS, [0.0] * 4, MEASURED)
     run.publish(2, adapter())
-    run.finish(tmp_path / "model", base=tmp_path)
+    run.report.finish(tmp_path / "model", base=tmp_path)
 
     assert not run.was_stopped
     key = s3_keys.result(job.organization_id, job.id, job.attempt)
@@ -138,9 +149,38 @@ def test_a_whole_run_ends_with_the_best_checkpoint_as_its_result(job: FineTuning
     assert config["base_model_name_or_path"] == "smollm2-135m-instruct"
     (checkpoint,) = CheckpointStore(job.organization_id, job.id).list().data
     assert checkpoint.step_number == 2
-    said = [one.message for one in EventStore(job.organization_id, job.id).every()]
-    assert any(one.startswith("Base model: validation mean reward 0.000") for one in said)
-    assert any(one.startswith("On the validation file:") for one in said)
+    assert checkpoint.metrics["train_reward_mean"] == pytest.approx(2 / 3)
+    assert any(one.startswith("Base model: validation mean reward 0.000") for one in said(job))
+    assert any(one.startswith("On the validation file:") for one in said(job))
+    finished = (
+        "Training finished: the model is that of step 2, valid reward base 0.000, valid reward tuned 1.000."
+    )
+    assert finished in said(job)
+
+
+def test_a_step_without_any_reward_is_warned_of_and_teaches_nothing(job: FineTuningJob) -> None:
+    run = reporting(job, grader_failure_limit=1.0)
+    run.check(1, STEP)
+    run.step(1, STEP, GROUPS, [0.7, -0.7, 0.0, 0.0], MEASURED)
+    failed = [scored(row, session, None) for row in (0, 1) for session in (0, 1)]
+
+    run.check(2, failed)
+    run.step(2, failed, GROUPS, [0.0] * 4, MEASURED)
+    run.publish(2, adapter())
+
+    assert any(one.startswith("No completion of step 2 got a reward (grader_timeout 4)") for one in said(job))
+    last = [one for one in EventStore(job.organization_id, job.id).every() if one.type == "metrics"][-1]
+    assert "train_reward_mean" not in (last.data or {})["scores"]
+    (checkpoint,) = CheckpointStore(job.organization_id, job.id).list().data
+    assert "train_reward_mean" not in checkpoint.metrics
+
+
+def test_a_run_without_a_checkpoint_is_no_success(job: FineTuningJob, tmp_path: Path) -> None:
+    run = reporting(job)
+    run.step(1, STEP, GROUPS, [0.0] * 4, MEASURED)
+
+    with pytest.raises(TrainingError, match="No checkpoint could be written"):
+        run.report.finish(tmp_path / "model", base=tmp_path)
 
 
 def test_a_run_that_is_told_to_stop_ends_after_its_step(job: FineTuningJob) -> None:
@@ -165,8 +205,7 @@ def test_evaluations_that_gain_nothing_end_a_run_early(job: FineTuningJob) -> No
 
     assert not run.step(1, STEP, GROUPS, [0.0] * 4, MEASURED)
     assert not run.was_stopped
-    last = EventStore(job.organization_id, job.id).every()[-1]
-    assert "ends early, at step 1 of 4" in last.message
+    assert any("ends early, at step 1 of 4" in one for one in said(job))
 
 
 def test_the_newest_whole_checkpoint_is_gone_on_from(job: FineTuningJob, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from outcrop.graders.pipeline import GraderPipeline
 from outcrop.graders.reward import Reward
 from outcrop.types.grader import StringCheckGrader
+from training_image.trainer.seeds import draw_seed
 from training_image.verl.reward import (
     Grading,
     Scored,
@@ -16,7 +17,6 @@ from training_image.verl.reward import (
     learned_from,
     share_without_variance,
 )
-from training_image.verl.seeds import draw_seed
 
 ROWS: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": "?"}], "reference_answer": "a"},

@@ -22,6 +22,8 @@ class Evaluation:
     """Completions as the policy in training writes them."""
     temperature: float
     """That they are drawn at."""
+    seconds: float
+    """That sampling and grading took."""
 
     @property
     def all(self) -> list[Graded]:
@@ -40,14 +42,12 @@ class Evaluator:
         sampling: Sampling,
     ) -> None:
         """`samples` completions of each row are drawn as `sampling` says, beside the likeliest one."""
-        self.rows = rows
+        self._rows = rows
         self._grader = grader
         self._chat = chat
         self._sampler = sampler
         self._samples = samples
         self._sampling = sampling
-        self.seconds = 0.0
-        """That the last evaluation took."""
 
     def evaluate(self, model: Any) -> Evaluation:
         """Every row's completions, graded, all sampled together: a row's prompt is read once for them. Draws
@@ -55,8 +55,8 @@ class Evaluator:
         """
         started = time.perf_counter()
         each = 1 + self._samples
-        inputs = [question(self.rows, index) for index in range(len(self.rows)) for _ in range(each)]
-        round = GradingRound(self._grader, self.rows, inputs, self._chat.read)
+        inputs = [question(self._rows, index) for index in range(len(self._rows)) for _ in range(each)]
+        round = GradingRound(self._grader, self._rows, inputs, self._chat.read)
         made = self._sampler.sample(
             model,
             [self._chat.tokens(one) for one in inputs],
@@ -64,10 +64,9 @@ class Evaluator:
             on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
         graded = round.grade([self._text(one) for one in made])
-        self.seconds = time.perf_counter() - started
         greedy = graded[::each]
         drawn = [one for place, one in enumerate(graded) if place % each]
-        return Evaluation(greedy, drawn, self._sampling.temperature)
+        return Evaluation(greedy, drawn, self._sampling.temperature, time.perf_counter() - started)
 
     def _text(self, completion: Generated) -> str:
         return self._chat.text(completion.token_ids)

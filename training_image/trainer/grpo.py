@@ -5,7 +5,6 @@ A micro-batch is a group, the completions of one prompt, so that the prompt is c
 rewards are all equal, which has no gradient, costs nothing.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import Rewards
 from training_image.trainer.sampler import Sampler
+from training_image.trainer.seeds import draw_seed
 from training_image.trainer.team import Team
 
 _WORTH_A_ROUND = 0.25
@@ -407,13 +407,6 @@ class FollowingTrainer(GroupTrainer):
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
         return self._buffered_inputs[self._step]
-
-
-def draw_seed(run: int, step: int, draw: int) -> int:
-    """Of the `draw`-th completion of a step, in a run with the seed `run`: it depends neither on what is
-    sampled beside it nor on what was drawn before it.
-    """
-    return int.from_bytes(hashlib.sha256(f"{run}/{step}/{draw}".encode()).digest()[:4])
 
 
 def is_packable(model_config: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from outcrop.training_spec import TrainingSpec
 from training_image.trainer import comparison, held_out
-from training_image.trainer.evaluate import Evaluator
+from training_image.trainer.evaluate import Evaluation
 from training_image.trainer.history import History
 from training_image.trainer.publish import Publisher
 from training_image.trainer.rewards import Graded, check, failures, judges_tokens
@@ -17,30 +17,26 @@ class Validation:
     def __init__(
         self,
         spec: TrainingSpec,
-        evaluator: Evaluator,
+        rows: Sequence[dict[str, Any]],
         history: History,
         publisher: Publisher,
         events: StepEvents,
     ) -> None:
         self.latest: Sequence[Graded] = ()
         """Every completion of the latest evaluation."""
+        self.seconds = 0.0
+        """That it took."""
         self._figures: dict[str, Any] = {}
         self._spec = spec
-        self._evaluator = evaluator
+        self._rows = rows
         self._history = history
         self._publisher = publisher
         self._events = events
-        self._classes = comparison.classes(evaluator.rows)
+        self._classes = comparison.classes(rows)
 
-    @property
-    def seconds(self) -> float:
-        """That the latest evaluation took."""
-        return self._evaluator.seconds
-
-    def evaluate(self, model: Any, step: int) -> None:
+    def note(self, step: int, made: Evaluation) -> None:
         """Raises: GraderFailing if too many completions could not be graded."""
-        made = self._evaluator.evaluate(model)
-        self.latest = made.all
+        self.latest, self.seconds = made.all, made.seconds
         self._publisher.evaluation(step, made)
         limit = self._spec.hyperparameters.grader_failure_limit
         check(self.latest, limit, is_first=step == 0, of="of the validation rows")
@@ -109,7 +105,7 @@ class Validation:
 
     def _commonest_answer(self, graded: Sequence[Graded]) -> float:
         """The share of rows that get the commonest answer; 0 if they ask for one and the same, or are few."""
-        wanted = {str(self._evaluator.rows[one.index].get("reference_answer")) for one in graded}
+        wanted = {str(self._rows[one.index].get("reference_answer")) for one in graded}
         if len(wanted) < 2 or len(graded) < 8:
             return 0.0
         return Counter(one.completion.strip() for one in graded).most_common(1)[0][1] / len(graded)

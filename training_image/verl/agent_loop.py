@@ -16,9 +16,9 @@ from outcrop.settings import settings
 from outcrop.training_spec import TrainingSpec
 from training_image.trainer import dataset
 from training_image.trainer.chat_format import ChatFormat
+from training_image.trainer.seeds import draw_seed
 from training_image.verl.files import VALIDATION
 from training_image.verl.reward import Grading, is_cut_off
-from training_image.verl.seeds import draw_seed
 
 SCORED = "outcrop"
 """Among a completion's extra fields: the `Scored` as JSON."""

@@ -8,19 +8,16 @@ Its contract is that of `training_image.train`. It ends with 0 also when the job
 
 import json
 import signal
-import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any
 
-from outcrop.settings import settings
 from outcrop.training_spec import TrainingSpec
-from training_image.train import enter
+from training_image.train import under_contract
 from training_image.trainer import dataset, preflight
 from training_image.trainer.chat_format import ChatFormat
-from training_image.trainer.errors import write_failure
 from training_image.trainer.history import History
+from training_image.trainer.run_report import RunReport
 from training_image.trainer.step_events import StepEvents
 from training_image.verl import checkpoints, config, files
 from training_image.verl.cluster import hosts
@@ -28,17 +25,7 @@ from training_image.verl.reporting import Reporting
 
 
 def main() -> None:
-    root = settings().ml_path
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        spec = TrainingSpec.model_validate_json((root / "input/data/config/spec.json").read_bytes())
-        if enter(spec):
-            train(spec, root, stop)
-    except Exception as error:  # whatever went wrong is told to the job's owner in words
-        traceback.print_exc()
-        write_failure(error, root)
-        sys.exit(1)
+    under_contract(train)
 
 
 def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
@@ -84,12 +71,21 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     }
     for name, its_rows in ((files.TRAINING, rows), (files.VALIDATION, validation or rows[:1])):
         files.write(root / "verl", name, len(its_rows))
-    _tell_of_start(spec, events, len(rows), len(validation), cluster, resumed)
-    reporting = Reporting(spec, rows, validation, history, events, is_told_to_stop=stop.is_set)
+    report = RunReport(spec, history, events, validation, is_told_to_stop=stop.is_set)
+    report.begin(
+        len(rows),
+        len(validation),
+        resumed_at=checkpoints.step_of(resumed) if resumed else None,
+        where=f", on {cluster.hosts} machines with {cluster.gpus} GPUs each, by verl",
+    )
+    if not resumed:
+        for text in config.left_out(numbers):
+            report.warn(0, text)
+    reporting = Reporting(spec, report, rows, validation)
     if not resumed or checkpoints.step_of(resumed) < numbers.max_steps:
         _fit(spec, config.arguments(overrides), reporting, state, stop)
     if not reporting.was_stopped:
-        reporting.finish(root / "model", base=channels / "model")
+        report.finish(root / "model", base=channels / "model")
 
 
 def _fit(
@@ -135,32 +131,6 @@ def _fit(
         )
     finally:
         tq.close()
-
-
-def _tell_of_start(
-    spec: TrainingSpec,
-    events: StepEvents,
-    rows: int,
-    validation: int,
-    cluster: config.Cluster,
-    resumed: Path | None,
-) -> None:
-    numbers = spec.hyperparameters
-    if resumed:
-        step = checkpoints.step_of(resumed)
-        events.append("info", f"Training resumed from the checkpoint of step {step}.")
-        return
-    if events.is_begun:
-        events.append("warn", "No checkpoint of the interrupted training is whole: it begins anew.")
-    events.append(
-        "info",
-        f"Training started: {spec.base_model}, {numbers.max_steps} steps of {numbers.prompts_per_step} "
-        f"prompts x {numbers.num_generations} completions, {rows} training rows, {validation} validation "
-        f"rows, on {cluster.hosts} machines with {cluster.gpus} GPUs each, by verl.",
-        data={"step": 0},
-    )
-    for text in config.left_out(numbers):
-        events.append("warn", text, data={"step": 0})
 
 
 if __name__ == "__main__":

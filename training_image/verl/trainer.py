@@ -64,7 +64,7 @@ class OutcropTrainer(PPOTrainerSync):
     ) -> dict[str, float]:
         scored = [Scored.from_json(one) for one in reward_extra_infos_dict[SCORED] if one]
         self.reporting.evaluate(self.global_steps, scored, time.perf_counter() - self._validation_began)
-        return {"val-core/reward": self.reporting.history.evaluations.get(self.global_steps, 0.0)}
+        return {"val-core/reward": self.reporting.validation_reward(self.global_steps)}
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         """A completion without a reward leaves its group, so that neither mean nor deviation know it, and has
