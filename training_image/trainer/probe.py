@@ -16,7 +16,7 @@ from training_image.sampling import Sampling
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.sampler import Sampler
 
-_COMPLETIONS = 8
+_COMPLETIONS = 4
 _TOKENS = 8
 _DISTINCT = 3
 """How many times the bound the disturbance has to show in what was sampled."""
@@ -77,14 +77,16 @@ def _logprobs(model: Any, prompt: Sequence[int], made: Sequence[Generated]) -> l
     """The model's own, of all tokens of the completions."""
     was_training = model.training
     model.eval()
-    found: list[float] = []
-    for one in made:
-        ids = [*one.token_ids, *([one.stop[0]] if one.stop else [])]
-        row = torch.tensor([[*prompt, *ids]], device=model.device)
-        own = model(input_ids=row).logits[0, len(prompt) - 1 : -1].float().log_softmax(-1).cpu()
-        found += own[torch.arange(len(ids)), ids].tolist()
+    drawn = [[*one.token_ids, *([one.stop[0]] if one.stop else [])] for one in made]
+    longest = max(map(len, drawn))
+    # What is added at the end of a row is not seen by what comes before it.
+    rows = [[*prompt, *ids, *[0] * (longest - len(ids))] for ids in drawn]
+    logits = model(input_ids=torch.tensor(rows, device=model.device), logits_to_keep=longest + 1).logits
+    own = logits[:, :-1].float().log_softmax(-1).cpu()
     model.train(was_training)
-    return found
+    return [
+        value for row, ids in zip(own, drawn, strict=True) for value in row[range(len(ids)), ids].tolist()
+    ]
 
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:
