@@ -2,15 +2,13 @@
 
 Reads `input/data/config/spec.json` and the channels `training`, `validation` (optional) and `model`; writes
 events, metrics and checkpoints to the table, adapters, rollouts and `result.json` to the bucket, resume state
-to `checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it
-after the step.
+to `checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it at
+once while completions are sampled or graded, and else after the step.
 """
 
 import json
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -21,18 +19,18 @@ from outcrop.settings import settings
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingSpec
 from training_image.trainer.errors import GraderFailing, write_failure
+from training_image.trainer.stopping import Interrupted, Stop, heeding_sigterm
 
 
 def main() -> None:
     under_contract(train)
 
 
-def under_contract(run: Callable[[TrainingSpec, Path, threading.Event], None]) -> None:
+def under_contract(run: Callable[[TrainingSpec, Path, Stop], None]) -> None:
     """`run` gets the spec, SageMaker's folder, and what is set by SIGTERM; what it raises is in
     `output/failure`."""
     root = settings().ml_path
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = heeding_sigterm()
     try:
         spec = TrainingSpec.model_validate_json((root / "input/data/config/spec.json").read_bytes())
         if _enter(spec):
@@ -43,7 +41,7 @@ def under_contract(run: Callable[[TrainingSpec, Path, threading.Event], None]) -
         sys.exit(1)
 
 
-def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
+def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     # Seconds of imports: a job that is over already should not pay for them.
     import torch
 
@@ -119,6 +117,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         if validation
         else None,
         checkpoint_folder=state,
+        interruptible=stop.interrupts,
     )
     reporter.trainer = grpo.GroupTrainer(
         model=model,
@@ -136,6 +135,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
         save=reporter.save,
         replacements=round(numbers.dynamic_sampling_budget * numbers.prompts_per_step),
         team=team,
+        interruptible=stop.interrupts,
     )
     check_adapter_is_sampled(
         reporter.trainer.model,
@@ -152,13 +152,13 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
             f"Estimated peak memory: {peak}, of {there_is:.1f} GB.",
             data={"step": 0},
         )
-    if 0 not in history.evaluations:
-        reporter.evaluate(0)
-    if stop.is_set():  # there is no new step to save
-        return
     try:
+        if 0 not in history.evaluations:
+            reporter.evaluate(0)
         if not report.stops_early:  # else the checkpoint is of its last step
             reporter.trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    except Interrupted:
+        reporter.leave()
     except GraderFailing:
         reporter.tell_failed_step()
         raise

@@ -34,8 +34,8 @@ class Moment:
     """`package.module:name` or `package.module:Class.method`; `*` is every function of ours."""
     call: int = 1
     """Which call of it, from 1."""
-    when: Literal["before", "after", "hanging"] = "before"
-    """Hanging, the process is there for ever and does not kill itself."""
+    when: Literal["before", "after", "told to stop"] = "before"
+    """Told to stop, the process gets SIGTERM instead, and hangs there if that does not end it."""
 
     def __str__(self) -> str:
         return f"{self.when} call {self.call} of {self.function.rpartition(':')[2]}"
@@ -128,7 +128,8 @@ def _arm(moment: Moment) -> None:
         calls += 1
         if calls == moment.call and moment.when == "before":
             _die()
-        if calls == moment.call and moment.when == "hanging":
+        if calls == moment.call and moment.when == "told to stop":
+            os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(3600)
         answer = original(*args, **kwargs)
         if calls == moment.call:

@@ -195,7 +195,7 @@ def test_steps_without_any_reward_are_lived_with_if_asked_for_and_have_no_train_
     assert result(run).step == 4  # nothing says that it is worse
 
 
-def test_a_run_told_to_stop_while_its_grader_hangs_leaves_its_state_when_the_calls_have_timed_out(
+def test_a_run_told_to_stop_while_its_grader_hangs_leaves_at_once_and_loses_that_step_alone(
     a_run: MakeRun, lambdas: LambdaEndpoint
 ) -> None:
     hangs, is_waited_for = threading.Event(), threading.Event()
@@ -203,11 +203,11 @@ def test_a_run_told_to_stop_while_its_grader_hangs_leaves_its_state_when_the_cal
     def answer(event: Any, context: Any) -> float:
         if run.metrics() and not hangs.is_set():
             is_waited_for.set()
-            hangs.wait(60)
+            hangs.wait(300)
         return rewards_some(event, failing=0.0)
 
-    arn = lambdas.function(answer, timeout_seconds=2)
-    run = a_run(grader={"type": "custom_code", "lambda_arn": arn}, grader_failure_limit=1.0, eval_interval=4)
+    arn = lambdas.function(answer, timeout_seconds=300)
+    run = a_run(grader={"type": "custom_code", "lambda_arn": arn}, eval_interval=4)
 
     process = run.start()
     assert is_waited_for.wait(300)
@@ -221,10 +221,13 @@ def test_a_run_told_to_stop_while_its_grader_hangs_leaves_its_state_when_the_cal
     )
 
     assert status == 0
-    assert took < 60  # two calls of 2 s each, and what ending takes
-    assert kept is not None and kept.name == "step-000002"
-    [told] = [one for one in run.messages() if one.startswith("No completion of step 2 got a reward")]
-    assert "(grader_timeout 16)" in told
+    assert took < 60  # what ending takes
+    assert kept is not None and kept.name == "step-000001"
+    listed = CheckpointStore(run.spec.project, run.spec.job_id).list().data
+    assert [checkpoint.step_number for checkpoint in listed] == [1]
+    assert run.train() == 0
+    assert [metrics["step"] for metrics in run.metrics()] == [1, 2, 3, 4]
+    assert all(metrics["errors"] == {} for metrics in run.metrics())
 
 
 def test_steps_too_large_for_the_weights_end_the_run_with_what_to_change(a_run: MakeRun) -> None:

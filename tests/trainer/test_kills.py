@@ -223,14 +223,13 @@ def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_bu
     runs: MakeRun, straight: dict[str, Any]
 ) -> None:
     run = runs()
-    grading_step_4 = Moment(f"{_TRAINER}.rewards:Rewards.rewards", 4, "hanging")
+    learning_from_step_4 = Moment(f"{_GRPO}._compute_loss", 3 * 4 + 1, "told to stop")
 
-    process = killed.start(run.environment, grading_step_4, _MOST_SECONDS=0.0)
+    process = killed.start(run.environment, learning_from_step_4, _MOST_SECONDS=0.0)
     while not (run.root / "checkpoints/step-000003").exists():
         assert process.is_alive()
         time.sleep(0.1)
-    process.terminate()
-    process.join(timeout=1)
+    process.join(timeout=3)
     process.kill()
     process.join()
     replace_container(run)
@@ -239,6 +238,37 @@ def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_bu
     assert process.exitcode == -9
     assert "Training resumed from the checkpoint of step 3." in run.messages()
     assert differences(straight, outcome(run)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_step_3", [f"{_GRPO}._text", f"{_TRAINER}.rewards:Rewards.rewards"])
+def test_sigterm_gives_up_a_step_that_is_waited_for_and_keeps_those_before_it(
+    runs: MakeRun, in_step_3: str
+) -> None:
+    """What such a stop publishes, the other run publishes in any case: step 4 not before its metrics."""
+    straight, run = runs(eval_interval=4, save_steps=2), runs(eval_interval=4, save_steps=4)
+    a_step = 2 * 16 if "_text" in in_step_3 else 1  # a completion's text is asked for twice
+    rarely = {"_MOST_SECONDS": 1000.0, "_TIMES_ITS_COST": 1e9}
+    assert killed.run(straight.environment) == 0
+
+    for moment, published in (
+        (Moment(f"{_TRAINER}.evaluate:Evaluator._text", 5, "told to stop"), []),
+        (Moment(in_step_3, 2 * a_step + 1, "told to stop"), [2]),
+        (Moment(f"{_TRAINER}.evaluate:Evaluator._text", 5, "told to stop"), [4, 2]),
+    ):
+        assert killed.run(run.environment, moment, **rarely) == 0
+        listed = CheckpointStore(run.spec.project, run.spec.job_id).list().data
+        assert [one.step_number for one in listed] == published
+        assert_all_that_is_listed_can_be_used(run)
+        replace_container(run)
+    assert killed.run(run.environment) == 0
+
+    assert [told for told in run.messages() if told.startswith("Training resumed")] == [
+        f"Training resumed from the checkpoint of step {step}." for step in (2, 3)
+    ]
+    found = differences(outcome(straight), outcome(run))
+    assert all(name.startswith("event ") for name in found)
+    assert sorted(one for one, _ in found.values()) == sorted(other for _, other in found.values())
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def save(root: Path, step: int, write: Callable[[Path], None]) -> Path:
     Raises: OSError (the disk is full); nothing of the new checkpoint is left then, and the older ones stay.
     """
     root.mkdir(parents=True, exist_ok=True)
-    made, temporary = root / f"step-{step:06d}", root / f"{_UNFINISHED}{step:06d}"
+    made, temporary = _folder(root, step), root / f"{_UNFINISHED}{step:06d}"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
@@ -42,6 +42,10 @@ def save(root: Path, step: int, write: Callable[[Path], None]) -> Path:
     return made
 
 
+def is_there(root: Path, step: int) -> bool:
+    return _folder(root, step).is_dir()
+
+
 def newest(root: Path, on_invalid: Callable[[Path, str], object]) -> Path | None:
     """The newest valid checkpoint; others are removed, and told to `on_invalid` with the reason."""
     for folder in root.glob(f"{_UNFINISHED}*"):
@@ -53,6 +57,10 @@ def newest(root: Path, on_invalid: Callable[[Path, str], object]) -> Path | None
         on_invalid(folder, problem)
         shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def _folder(root: Path, step: int) -> Path:
+    return root / f"step-{step:06d}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -8,6 +8,7 @@ rewards are all equal, which has no gradient, costs nothing.
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,13 @@ class GroupTrainer(GRPOTrainer):
         save: Callable[[], None],
         replacements: int = 0,
         team: Team | None = None,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
         **arguments: Any,
     ) -> None:
         """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is
         called after a step for which a callback asked for a checkpoint. In a step, up to `replacements` more
         prompts are sampled, in place of those whose completions all get one reward. `team`: the machine's
-        other GPUs.
+        other GPUs. Sampling and grading, which change no weight, are `interruptible`.
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
@@ -119,6 +121,7 @@ class GroupTrainer(GRPOTrainer):
         self._replacements = replacements
         self._padding: Any = self._tokenizer.pad_token_id
         self._on_save = save
+        self._interruptible = interruptible
         self._trunks: dict[tuple[int, ...], Tensor | None] = {}
         """Of the latest step's sequences, what sampling has left for their training."""
         self._team = team
@@ -144,7 +147,9 @@ class GroupTrainer(GRPOTrainer):
         groups = self.args.gradient_accumulation_steps
         place = self._step % (groups * self.num_iterations)
         if place == 0 or self._buffered_inputs is None:
-            self._buffered_inputs = self._inputs(self._sampled())
+            with self._interruptible():
+                sampled = self._sampled()
+            self._buffered_inputs = self._inputs(sampled)
         if place % groups == 0:
             self.is_first_update = place == 0
             for name, value in self._figures.items():

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from training_image.trainer import checkpoints, gpu, peak_memory, preflight
 from training_image.trainer.errors import failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluator
 from training_image.trainer.grpo import GroupTrainer
-from training_image.trainer.rewards import Rewards
+from training_image.trainer.rewards import Graded, Rewards
 from training_image.trainer.run_report import RunReport, StepFigures
 
 HISTORY = "history.json"
@@ -32,7 +34,9 @@ class Reporter(TrainerCallback):
         evaluator: Evaluator | None,
         *,
         checkpoint_folder: Path,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """Evaluations are `interruptible`."""
         self.was_stopped = False
         """Whether the run left before its last step."""
         self.trainer: GroupTrainer
@@ -41,21 +45,29 @@ class Reporter(TrainerCallback):
         self._report = report
         self._rewards = rewards
         self._evaluator = evaluator
+        self._interruptible = interruptible
         self._checkpoint_folder = checkpoint_folder
         self._peak = 0.0
         self._step_began = time.perf_counter()
         self._is_publishing = False
+        self._prompts: dict[str, Any] | None = None
+        """Where the prompt queue was when the step began; None once the step has changed the weights."""
+        self._graded: Sequence[Graded] = ()
+        """The completions of the latest step that has ended."""
         self._state_is_due = 0.0
         """When the resume state is written again, by `time.monotonic`."""
 
     def evaluate(self, step: int) -> None:
         if self._evaluator is not None:
-            self._report.evaluation(step, self._evaluator.evaluate(self.trainer.model))
+            with self._interruptible():
+                made = self._evaluator.evaluate(self.trainer.model)
+            self._report.evaluation(step, made)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self._step_began = time.perf_counter()
+        self._prompts = self.trainer.prompts.to_json()
         self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
         gpu.reset_peak()
 
@@ -71,6 +83,7 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         step, numbers = state.global_step, self._spec.hyperparameters
+        self._prompts, self._graded = None, self._rewards.latest
         if self.trainer.is_first_update:
             self._report.rollouts(step, self._rewards.latest, self.trainer.advantages)
         is_last = step >= numbers.max_steps
@@ -120,8 +133,33 @@ class Reporter(TrainerCallback):
         step = self.trainer.state.global_step
         if self._is_publishing:
             self._report.checkpoint(step, self.trainer.model, self._rewards.latest)
-        elif time.monotonic() < self._state_is_due:
+        elif time.monotonic() < self._state_is_due and not self._is_before_an_evaluation(step):
             return
+        self._save_state(step)
+
+    def leave(self) -> None:
+        """Told to stop where a step, or its evaluation, was waited for: it is given up. The step before it is
+        there as if the run had ended after it. If it was the evaluation, its step is published and not more:
+        it is taken again from the state that was written before it.
+        """
+        self.was_stopped = True
+        step = self.trainer.state.global_step
+        if not step:
+            return
+        if step not in self._report.history.published:
+            self._report.checkpoint(step, self.trainer.model, self._graded)
+        if self._prompts is not None and not checkpoints.is_there(self._checkpoint_folder, step):
+            self.trainer.prompts.restore(self._prompts)
+            self._save_state(step)
+
+    def _is_before_an_evaluation(self, step: int) -> bool:
+        """Which may take long, and be given up with the step that it is of."""
+        numbers = self._spec.hyperparameters
+        following = step + numbers.num_iterations
+        is_due = following % numbers.eval_interval == 0 or following >= numbers.max_steps
+        return is_due and self._evaluator is not None
+
+    def _save_state(self, step: int) -> None:
         began = time.monotonic()
         try:
             checkpoints.save(self._checkpoint_folder, step, self._write_state)

@@ -115,18 +115,17 @@ class VLLMSampler:
         on_end: OnEnd | None = None,
     ) -> list[Generated]:
         self._wake(model)
-        try:
-            made: dict[int, Generated] = {}
-            self._ask(prompts, samplings)
-            while self._engine.has_unfinished_requests():
-                for output in self._engine.step():
-                    if output.finished:
-                        place, one = int(output.request_id), _read(output.outputs[0])
-                        made[place] = one
-                        if on_end:
-                            on_end(place, one)
-        finally:
-            self._engine.sleep(level=1)  # weights wait in the machine's memory, the cache is thrown away
+        made: dict[int, Generated] = {}
+        self._ask(prompts, samplings)
+        while self._engine.has_unfinished_requests():
+            for output in self._engine.step():
+                if output.finished:
+                    place, one = int(output.request_id), _read(output.outputs[0])
+                    made[place] = one
+                    if on_end:
+                        on_end(place, one)
+        # Weights wait in the machine's memory, the cache is thrown away. Not in the middle, when a run ends.
+        self._engine.sleep(level=1)
         return [made[place] for place in range(len(prompts))]
 
     def _ask(self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]) -> None:

@@ -107,7 +107,8 @@ class ServedSampler:
             self._change_adapter(model)
             self._version = version
         made: dict[int, Generated] = {}
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
             asked = {
                 pool.submit(self._complete, prompt, sampling): place
                 for place, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
@@ -117,6 +118,8 @@ class ServedSampler:
                 made[place] = done.result()
                 if on_end:
                     on_end(place, made[place])
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # one that fails, or SIGTERM, waits for no other
         return [made[place] for place in range(len(prompts))]
 
     def _complete(self, prompt: Sequence[int], sampling: Sampling) -> Generated:
