@@ -3,11 +3,19 @@ them and no job waits for them.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from local.cache import weights
 from outcrop import base_models, s3_keys
 from outcrop.ids import now
 from outcrop.types.weights import WeightsManifest
+
+
+def channels(models: Sequence[str]) -> dict[str, Path]:
+    """Prefixes of the bucket, and the folders that a training job gets instead."""
+    found = filter(None, map(base_models.find, models))
+    return {s3_keys.base_model(model.id, model.revision): weights(model.id) for model in found}
 
 
 def announce(s3: Any, bucket: str, models: Sequence[str]) -> None:
@@ -21,4 +29,5 @@ def announce(s3: Any, bucket: str, models: Sequence[str]) -> None:
             synced_at=now(),
             files=[],
         )
-        s3.put_object(Bucket=bucket, Key=s3_keys.weights_manifest(model.id), Body=manifest.model_dump_json())
+        key = s3_keys.weights_manifest(model.id, model.revision)
+        s3.put_object(Bucket=bucket, Key=key, Body=manifest.model_dump_json())

@@ -25,7 +25,7 @@ from local.functions import Functions
 from local.gateway import Gateway
 from local.judges import JudgeKeys, Judges
 from local.processes import ServerThread, TetheredProcess, listen, url
-from outcrop import base_models, s3_keys
+from outcrop import base_models
 from outcrop.types.api_key import ADMIN_PROJECT
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class LocalStack:
             self._folder / "training-jobs",
             command=[sys.executable, "-m", "training_image.train"],
             environment=environment(self.endpoint_url),
-            linked_channels={s3_keys.base_model(id): weights(id) for id in self._models},
+            linked_channels=linked_weights.channels(self._models),
         )
         self._ends.callback(training_jobs.close)
         self._ends.callback(functions.stop)  # before the training jobs: see `stop`

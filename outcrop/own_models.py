@@ -23,6 +23,7 @@ _OF_ITS_OWN = ("id", "like", "aliases", "repository", "revision", "jumpstart")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_REVISION = re.compile(r"[\w.-]+", re.ASCII)
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.\w+")
 _DEFAULTS = {field.name: field.default for field in fields(BaseModel) if field.default is not MISSING}
 _POSITIVE = ("parameters", "context_length", "batch_size", "max_completion_length", "lora_r", "learning_rate")
@@ -90,6 +91,8 @@ def _check(model: BaseModel) -> None:
             f"revision must be a commit of {model.repository}, 40 hexadecimal digits as `git ls-remote "
             f"https://huggingface.co/{model.repository} HEAD` prints them, not {model.revision!r}"
         )
+    elif model.revision and not _REVISION.fullmatch(model.revision):
+        problem = f"revision must be letters, digits, '.', '_' and '-', not {model.revision!r}"
     elif not model.instance_types or not all(map(_INSTANCE_TYPE.fullmatch, model.instance_types)):
         problem = (
             f"instance_types must be SageMaker types like 'ml.p5.4xlarge', not {[*model.instance_types]}"

@@ -71,14 +71,18 @@ def comparison(project: str, job_id: str) -> str:
     return f"{job(project, job_id)}comparison.md"
 
 
-def base_model(model_id: str) -> str:
-    """Prefix of a base model's weights, shared by all projects."""
-    return f"models/{model_id}/"
+BASE_MODELS = "models/"
 
 
-def weights_manifest(model_id: str) -> str:
+def base_model(model_id: str, revision: str | None) -> str:
+    """Prefix of one revision of a base model's weights, shared by all projects. What lies there never becomes
+    other weights, whoever reads it: another revision lies elsewhere."""
+    return f"{BASE_MODELS}{model_id}/{revision or 'unpinned'}/"
+
+
+def weights_manifest(model_id: str, revision: str | None) -> str:
     """Written last: where it is, the weights are whole."""
-    return f"{base_model(model_id)}manifest.json"
+    return f"{base_model(model_id, revision)}manifest.json"
 
 
 def body(project: str, object_id: str, name: str) -> str:

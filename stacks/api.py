@@ -21,7 +21,7 @@ from stacks.constructs.firewall import Firewall
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
-from stacks.import_permissions import allow_deleting_imported
+from stacks.import_permissions import allow_checking_imported, allow_deleting_imported
 from stacks.judges import allow_judges
 from stacks.permissions import acknowledge, allow
 from stacks.s3_sources import allow_s3_sources
@@ -194,6 +194,7 @@ class ApiStack(cdk.Stack):
         if deployment.serving == "sagemaker":  # a model that is deleted leaves its endpoint
             allow_components(function, "Delete")
         if deployment.serving == "bedrock_import":
+            allow_checking_imported(function)
             allow_deleting_imported(function)
         return function
 

@@ -63,11 +63,16 @@ def allow_asking_imported(function: PythonFunction) -> None:
 
 
 def allow_deleting_imported(function: PythonFunction) -> None:
-    """Let a function delete imported models, and see whether there is room for one more."""
+    """Let a function list imported models, and delete them."""
     model = _arn(cdk.Stack.of(function), "imported-model")
-    allow(function, "bedrock:GetImportedModel", on=[model], because=_AWS_NAMES_THEM)
     allow(function, "bedrock:DeleteImportedModel", on=[model], when=_IS_OURS, because=_AWS_NAMES_THEM)
     allow(function, "bedrock:ListImportedModels", on=["*"], because=_NO_RESOURCE)
+
+
+def allow_checking_imported(function: PythonFunction) -> None:
+    """Let a function see whether a model is imported, and whether there is room for one more."""
+    model = _arn(cdk.Stack.of(function), "imported-model")
+    allow(function, "bedrock:GetImportedModel", on=[model], because=_AWS_NAMES_THEM)
     allow(function, "servicequotas:GetServiceQuota", on=["*"], because=_NO_RESOURCE)
 
 

@@ -74,7 +74,7 @@ class WeightsStack(cdk.Stack):
     ) -> None:
         """Nothing but `models/`."""
         everything = ["models/*"]
-        for function in (list_weights, fetch_weights, publish_weights):
+        for function in (fetch_weights, publish_weights):
             self._storage.allow_objects(function, "s3:AbortMultipartUpload", under=everything)
             allow(function, "s3:ListBucketMultipartUploads", on=[self._storage.bucket.bucket_arn])
         self._storage.allow_objects(list_weights, "s3:DeleteObject", under=[_MANIFESTS])

@@ -13,7 +13,7 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.sweeper import Sweeper
 from stacks.constructs.training_workflow import TrainingWorkflow
 from stacks.deployment import Deployment
-from stacks.import_permissions import ImportRole, allow_importing
+from stacks.import_permissions import ImportRole, allow_deleting_imported, allow_importing
 from stacks.permissions import allow
 from stacks.s3_sources import allow_s3_sources
 from stacks.serving_permissions import allow_components
@@ -109,10 +109,14 @@ class WorkflowStack(cdk.Stack):
         cdk.CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "PrepareTrainingFunction", value=prepare_training.function_name)
 
+        sweep = self._step("Sweep", "sweep", timeout=cdk.Duration.minutes(10))
+        sweep.add_environment("OUTCROP_SERVING", deployment.serving)
+        if deployment.serving == "bedrock_import":
+            allow_deleting_imported(sweep)
         Sweeper(
             self,
             "Sweeper",
-            sweep=self._step("Sweep", "sweep", timeout=cdk.Duration.minutes(10)),
+            sweep=sweep,
             storage=storage,
             training=self.state_machine,
             files=file_workflow,

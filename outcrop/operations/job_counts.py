@@ -25,19 +25,12 @@ def count(projects: Sequence[str]) -> dict[str, int]:
     `longest_queued_seconds`, how long the oldest job in `queued` has existed."""
     counts = dict.fromkeys([*_STATES, "longest_queued_seconds"], 0)
     for project in projects:
-        after, more = None, True
-        while more:
-            page = JobStore(project).list(after=after, limit=100)
-            for job in page.data:
-                age = now() - job.created_at
-                if age > _RECENT_SECONDS:
-                    break
-                if not is_terminal(job.status) or now() - (job.finished_at or 0) < _DAY:
-                    counts[job.status] += 1
-                if job.status == "queued":
-                    counts["longest_queued_seconds"] = max(counts["longest_queued_seconds"], age)
-            else:
-                after, more = page.last_id, page.has_more
-                continue
-            more = False
+        for job in JobStore(project).every():
+            age = now() - job.created_at
+            if age > _RECENT_SECONDS:
+                break
+            if not is_terminal(job.status) or now() - (job.finished_at or 0) < _DAY:
+                counts[job.status] += 1
+            if job.status == "queued":
+                counts["longest_queued_seconds"] = max(counts["longest_queued_seconds"], age)
     return counts

@@ -63,6 +63,7 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
         metadata=request.metadata,
         method=method,
         user_provided_suffix=request.suffix,
+        base_revision=model.revision,
         budget_usd=budget,
     )
     is_new = jobs.create(job, new_event("info", f"Created fine-tuning job: {job.id}"))

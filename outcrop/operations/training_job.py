@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from outcrop import dataset, hyperparameters, s3_keys, training_metrics
@@ -52,7 +53,7 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
     files = FileStore(project)
     channels = {
         "config": _uri(s3_keys.config(project, job.id, attempt)),
-        "model": _uri(s3_keys.base_model(model.id)),
+        "model": _uri(s3_keys.base_model(model.id, model.revision)),
         "training": files.uri(files.get(job.training_file)),
     }
     if job.validation_file:
@@ -117,10 +118,11 @@ def _warm_pool(machine: Machine) -> dict[str, int]:
 
 
 def base_model(job: FineTuningJob) -> BaseModel:
+    """With the revision that the job was made for: one that is pinned later is for other jobs."""
     model = find(job.model)
     if model is None:  # `jobs.create` lets none through: only a model dropped from the catalogue gets here
         raise APIError(f"The model '{job.model}' is not in the catalogue any more.", param="model")
-    return model
+    return replace(model, revision=job.base_revision) if job.base_revision else model
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def ensure(model: BaseModel) -> Weights:
 
 
 def _manifest(model: BaseModel) -> WeightsManifest | None:
-    found = weights.manifest(model.id)
+    found = weights.manifest(model.id, model.revision or "")
     return found if found and found.revision == model.revision else None
 
 

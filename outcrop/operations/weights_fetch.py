@@ -77,7 +77,7 @@ def fetch(
     use_mirror: bool = True,
 ) -> Fetched:
     """Bring the file further, for as long as there is time."""
-    stored = WeightsObject(model_id, file)
+    stored = WeightsObject(model_id, revision, file)
     try:
         if origin := stored.origin():
             if found := stored.verified():

@@ -13,7 +13,6 @@ from outcrop.stores import jumpstart, secrets, weights
 from outcrop.stores.hugging_face import Repository, TryLater, WeightsRefused
 from outcrop.stores.jumpstart import NotInJumpStart
 from outcrop.stores.secrets import SecretUnreadable
-from outcrop.stores.weights_objects import abort_unfinished
 from outcrop.types.weights import RepositoryFile
 
 _WANTED = re.compile(
@@ -42,8 +41,8 @@ class Plan:
 
 
 def make(model_id: str, revision: str, tries: int) -> Plan:
-    """List the files of a revision. From then on the bucket has no weights of the model, until the sync ends:
-    the files of two revisions do not mix. `tries`: calls in a row that came to nothing."""
+    """List the files of a revision. From then on the bucket has none of its weights, until the sync ends.
+    `tries`: calls in a row that came to nothing."""
     try:
         model = in_catalogue(model_id)
         files = _chosen(repository(model_id, revision).entries(), model.repository or "")
@@ -53,8 +52,7 @@ def make(model_id: str, revision: str, tries: int) -> Plan:
     except TryLater as error:
         later = put_off(error, tries)
         return Plan(problem=later.problem, wait=later.wait, tries=later.tries)
-    weights.remove_manifest(model_id)
-    abort_unfinished(model_id)  # of another revision, perhaps
+    weights.remove_manifest(model_id, revision)
     return Plan(files=[file.model_dump() for file in files], note=note)
 
 

@@ -26,12 +26,13 @@ def publish(
     for the next try."""
     lacking = {file.path for file in planned} - {file.path for file in there}
     reasons = list(problems) or [f"{path} is not there." for path in sorted(lacking)]
-    reasons = reasons or _missing_shards(model_id, there)
-    abort_unfinished(model_id)
+    prefix = s3_keys.base_model(model_id, revision)
+    reasons = reasons or _missing_shards(prefix, there)
+    abort_unfinished(prefix)
     if reasons:
         return " ".join(reasons)
     model = in_catalogue(model_id)
-    _remove_others(model_id, there)
+    _remove_others(prefix, there)
     weights.put_manifest(
         WeightsManifest(
             model=model.id,
@@ -45,22 +46,21 @@ def publish(
     return ""
 
 
-def _missing_shards(model_id: str, there: Sequence[WeightsFile]) -> list[str]:
+def _missing_shards(prefix: str, there: Sequence[WeightsFile]) -> list[str]:
     """Files that the index of the weights names, and the repository does not have."""
     names = {file.path for file in there}
     if _INDEX not in names:
         return []
     try:
-        index = orjson.loads(ObjectStore().get(s3_keys.base_model(model_id) + _INDEX))
+        index = orjson.loads(ObjectStore().get(prefix + _INDEX))
         shards = {str(shard) for shard in index["weight_map"].values()}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return [f"{_INDEX} is not an index of weights."]
     return [f"{_INDEX} names {shard}, which is not in the repository." for shard in sorted(shards - names)]
 
 
-def _remove_others(model_id: str, there: Sequence[WeightsFile]) -> None:
-    """What else lies below the model's prefix: all of it would come into the trainer's channel."""
-    prefix = s3_keys.base_model(model_id)
+def _remove_others(prefix: str, there: Sequence[WeightsFile]) -> None:
+    """What else lies below the prefix: all of it would come into the trainer's channel."""
     wanted = {prefix + file.path for file in there}
     store = ObjectStore()
     store.delete_all([key for key in store.list(prefix) if key not in wanted])

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from outcrop import s3_keys
 from outcrop.serving import sagemaker_api as api
 from outcrop.serving.sagemaker_api import Description
 from outcrop.serving.sagemaker_plan import Plan
@@ -83,15 +82,16 @@ def _look_at_copies(plan: Plan, endpoint: Description, component: Description, i
         return _waiting(plan, f"the model is {status}" + (f"; SageMaker says: {reason}" if reason else ""))
     if not is_wanted:
         return Sight(state="asleep")
-    if not str(endpoint["EndpointConfigName"]).startswith(f"{plan.version}-"):
-        take_away(plan)  # the settings have changed since it was made
+    is_of_these_settings = str(endpoint["EndpointConfigName"]).startswith(f"{plan.version}-")
+    if not is_of_these_settings and _has_weights(plan):  # another revision of them may be pinned
+        take_away(plan)
         return _waiting(plan, "it is made anew, with the deployment's new settings")
     api.wake(plan)
     return _waiting(plan, "it is being woken")
 
 
 def _begin(plan: Plan) -> Sight:
-    if not ObjectStore().exists(s3_keys.weights_manifest(plan.base_model)):
+    if not _has_weights(plan):
         message = (
             f"The weights of {plan.base_model} are not in the bucket yet. A job on it has them fetched, and "
             f"so does `outcrop models sync {plan.base_model}`."
@@ -111,6 +111,10 @@ def _begin(plan: Plan) -> Sight:
             types = [one for one in types if one not in refused]  # whatever type the account has no quota for
         else:
             return _waiting(plan, "its endpoint is being made")
+
+
+def _has_weights(plan: Plan) -> bool:
+    return not plan.manifest_key or ObjectStore().exists(plan.manifest_key)
 
 
 def _take_away_components(plan: Plan) -> None:

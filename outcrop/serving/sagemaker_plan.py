@@ -55,6 +55,10 @@ def component_of_adapter(adapter_key: str) -> str:
 @dataclass(frozen=True)
 class Plan:
     base_model: str
+    weights_key: str
+    """Prefix of its weights in the bucket."""
+    manifest_key: str
+    """Of what says that they are whole; empty for weights that no sync brings."""
     bucket: str
     role_arn: str
     image: str
@@ -75,7 +79,9 @@ class Plan:
     @property
     def version(self) -> str:
         """What the names of model and configuration begin with as long as the settings are these."""
-        made_of = json.dumps([self.role_arn, self.image, self.instance_types, self.environment])
+        made_of = json.dumps(
+            [self.role_arn, self.image, self.instance_types, self.environment, self.weights_key]
+        )
         return f"{self.endpoint}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
 
     @property
@@ -107,7 +113,7 @@ class Plan:
     def model(self) -> dict[str, Any]:
         """For CreateModel."""
         weights = {
-            "S3Uri": f"s3://{self.bucket}/{s3_keys.base_model(self.base_model)}",
+            "S3Uri": f"s3://{self.bucket}/{self.weights_key}",
             "S3DataType": "S3Prefix",
             "CompressionType": "None",
         }
@@ -223,6 +229,8 @@ def plan(model: BaseModel, settings: Settings) -> Plan:
     chosen: dict[str, list[str]] = json.loads(settings.serving_instances)
     return Plan(
         base_model=model.id,
+        weights_key=s3_keys.base_model(model.id, model.revision),
+        manifest_key=s3_keys.weights_manifest(model.id, model.revision) if model.repository else "",
         bucket=settings.bucket,
         role_arn=settings.serving_role_arn,
         image=settings.serving_image,

@@ -1,6 +1,6 @@
 """Fine-tuning jobs. A job's status changes here and nowhere else, by conditional writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from outcrop.errors import StateError, no_such
@@ -59,6 +59,16 @@ class JobStore:
             prefix="ftjob-",
             keep=None if metadata is None else keep,
         )
+
+    def every(self) -> Iterator[FineTuningJob]:
+        """Newest first, read as they are asked for."""
+        after = None
+        while True:
+            page = self.list(after=after, limit=100)
+            yield from page.data
+            if not page.has_more:
+                return
+            after = page.last_id
 
     def transition(
         self,

@@ -32,6 +32,7 @@ class ObjectInfo:
 class StoredObject:
     key: str
     modified_at: int
+    size: int
 
 
 class ObjectStore:
@@ -139,7 +140,8 @@ class ObjectStore:
         pages = s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             for one in page.get("Contents", []):
-                yield StoredObject(one.get("Key", ""), int(one["LastModified"].timestamp()))  # pyright: ignore[reportTypedDictNotRequiredAccess]
+                modified_at = int(one["LastModified"].timestamp())  # pyright: ignore[reportTypedDictNotRequiredAccess]
+                yield StoredObject(one.get("Key", ""), modified_at, one.get("Size", 0))
 
     def expires(self, key: str) -> bool:
         """Whether S3 will remove it by itself."""

@@ -10,21 +10,23 @@ from outcrop.stores.workflows import Execution
 from outcrop.types.weights import WeightsManifest
 
 
-def manifest(model_id: str) -> WeightsManifest | None:
+def manifest(model_id: str, revision: str) -> WeightsManifest | None:
     """None if there is none, or it cannot be read: the weights are then looked at anew."""
     try:
-        return WeightsManifest.model_validate_json(ObjectStore().get(s3_keys.weights_manifest(model_id)))
+        return WeightsManifest.model_validate_json(
+            ObjectStore().get(s3_keys.weights_manifest(model_id, revision))
+        )
     except (FileNotFoundError, ValidationError):
         return None
 
 
 def put_manifest(manifest: WeightsManifest) -> None:
-    key = s3_keys.weights_manifest(manifest.model)
+    key = s3_keys.weights_manifest(manifest.model, manifest.revision)
     ObjectStore().put(key, manifest.model_dump_json(indent=2).encode())
 
 
-def remove_manifest(model_id: str) -> None:
-    ObjectStore().delete(s3_keys.weights_manifest(model_id))
+def remove_manifest(model_id: str, revision: str) -> None:
+    ObjectStore().delete(s3_keys.weights_manifest(model_id, revision))
 
 
 def sync_name(model_id: str, revision: str, number: int) -> str:

@@ -62,11 +62,11 @@ class Upload:
 
 
 class WeightsObject:
-    def __init__(self, model_id: str, file: RepositoryFile) -> None:
+    def __init__(self, model_id: str, revision: str, file: RepositoryFile) -> None:
         self._file = file
         self._place: dict[str, Any] = {
             "Bucket": settings().bucket,
-            "Key": s3_keys.base_model(model_id) + file.path,
+            "Key": s3_keys.base_model(model_id, revision) + file.path,
         }
 
     def verified(self) -> WeightsFile | None:
@@ -145,9 +145,9 @@ class WeightsObject:
         return WeightsFile.model_validate(file)
 
 
-def abort_unfinished(model_id: str) -> None:
-    """Drop every upload of a model's files that was begun and not finished."""
-    bucket, prefix = settings().bucket, s3_keys.base_model(model_id)
+def abort_unfinished(prefix: str) -> None:
+    """Drop every upload of a file below a prefix that was begun and not finished."""
+    bucket = settings().bucket
     pages = s3().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
     for one in [one for page in pages for one in page.get("Uploads", [])]:
         try:

@@ -87,7 +87,8 @@ class BaseModel:
     repository: str | None = None
     """Where the weights come from on Hugging Face; None: whoever offers the model puts them there."""
     revision: str | None = None
-    """The commit of `repository` that is trained and served."""
+    """The commit of `repository` that is trained and served. Without a repository, a name for the weights as
+    they are now: others want another one."""
     jumpstart: str | None = None
     """The model's name in SageMaker's public hub, which may have the same files closer by."""
     serving: Serving | None = None

@@ -54,6 +54,9 @@ class FineTuningJob(BaseModel):
     integrations: list[dict[str, Any]] = []
     """None is supported."""
     user_provided_suffix: str | None = None
+    base_revision: str | None = None
+    """Outcrop's: the commit of the base weights that all its attempts train; null for weights that have
+    none."""
     pause_requested: bool | None = None
     """Outcrop's: a running job was asked to pause. It becomes `paused` when its trainer has saved a
     checkpoint and left."""

@@ -64,6 +64,7 @@ OURS = {
         "interruptions",
         "pause_requested",
         "started_attempt",
+        "base_revision",
         "training_job",
         "user_provided_suffix",
     },

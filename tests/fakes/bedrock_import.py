@@ -186,10 +186,18 @@ class FakeBedrock:
             "customModelUnits": {"customModelUnitsPerModelCopy": 1, "customModelUnitsVersion": "v1.0"},
         }
 
-    def _ListImportedModels(self, region: str, maxResults: int) -> dict[str, Any]:
+    def _ListImportedModels(
+        self, region: str, maxResults: int = 1000, nameContains: str = ""
+    ) -> dict[str, Any]:
         return {
             "modelSummaries": [
-                {"modelArn": _arn(region, one), "modelName": one.model} for one in self._models()
+                {
+                    "modelArn": _arn(region, one),
+                    "modelName": one.model,
+                    "creationTime": datetime.fromtimestamp(one.began_at, UTC),
+                }
+                for one in self._models()
+                if nameContains in one.model
             ]
         }
 

@@ -72,6 +72,8 @@ def test_a_component_without_a_model_is_found_and_deleted(account: Answers) -> N
 
 def test_an_imported_model_without_a_model_is_found_and_deleted(account: Answers) -> None:
     long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    checkpoint = MODEL.model_copy(update={"kind": "checkpoint", "job_id": GONE})
+    healthy.put_rows(account, *(healthy.item("P#default#MODEL", one.id, one) for one in (MODEL, checkpoint)))
     names = [f"outcrop-{JOB}", f"outcrop-{GONE}", "outcropping"]
     account["bedrock.ListImportedModels"] = {"modelSummaries": [an_import(one, long_ago) for one in names]}
     account["bedrock.DeleteImportedModel"] = {}
@@ -81,7 +83,7 @@ def test_an_imported_model_without_a_model_is_found_and_deleted(account: Answers
 
     assert finding.about == f"imported model outcrop-{GONE}"
     (asked,) = account.calls("bedrock.DeleteImportedModel")
-    assert asked == {"modelIdentifier": f"outcrop-{GONE}"}
+    assert asked == {"modelIdentifier": an_import(GONE, long_ago)["modelArn"]}
 
 
 def test_where_nothing_of_aws_serves_nothing_is_asked(account: Answers) -> None:

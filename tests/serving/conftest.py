@@ -8,7 +8,7 @@ from openai import OpenAI
 
 from lambdas.inference.app import app
 from local import moto_patches
-from outcrop import s3_keys, settings
+from outcrop import base_models, s3_keys, settings
 from outcrop.serving import server
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
@@ -25,6 +25,13 @@ COMPONENT = f"{ENDPOINT}-base"
 QUICK = Seconds(10, 10, 10, 5, 5, 5, 20)
 """As if everything took seconds, where that does not matter."""
 MakeTuned = Callable[..., str]
+
+
+def manifest_key() -> str:
+    """Of the weights of `BASE`."""
+    model = base_models.find(BASE)
+    assert model
+    return s3_keys.weights_manifest(model.id, model.revision)
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def sagemaker(aws: Account, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -
     with fake.installed(aws.session):
         settings.settings.cache_clear()
         server.model_server.cache_clear()
-        ObjectStore().put(s3_keys.weights_manifest(BASE), b"{}")
+        ObjectStore().put(manifest_key(), b"{}")
         yield fake
     server.model_server.cache_clear()
 

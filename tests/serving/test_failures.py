@@ -5,14 +5,13 @@ import openai
 import pytest
 from openai import OpenAI
 
-from outcrop import s3_keys
 from outcrop.serving.sagemaker_tending import tend
 from outcrop.stores.objects import ObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker, Fault
 from tests.fakes.sagemaker_things import Refused
 from tests.fakes.vllm_answers import events, says_its_name
-from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask
+from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask, manifest_key
 
 TYPES = ("ml.g7e.2xlarge", "ml.g7e.4xlarge", "ml.g7e.8xlarge")
 
@@ -109,7 +108,7 @@ def test_an_adapter_that_cannot_be_loaded_says_why_and_is_loaded_when_it_can_be(
 def test_weights_that_are_not_there_are_asked_for_and_nothing_is_started(
     client: OpenAI, sagemaker: FakeSageMaker
 ) -> None:
-    ObjectStore().delete(s3_keys.weights_manifest(BASE))
+    ObjectStore().delete(manifest_key())
 
     with pytest.raises(openai.InternalServerError, match=f"outcrop models sync {BASE}"):
         ask(client.with_options(max_retries=0))

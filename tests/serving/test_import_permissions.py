@@ -2,10 +2,14 @@
 
 import openai
 import pytest
+import time_machine
 from openai import OpenAI
 
+from outcrop.operations.reconcile import whole
 from outcrop.serving import tuned_models
+from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
+from outcrop.stores.projects import ProjectStore
 from scripts import synthesis
 from tests.account import sdk
 from tests.factories import METHOD, ROWS
@@ -21,6 +25,7 @@ __all__ = ["bedrock", "client"]  # fixtures
 IMPORTING = ("bedrock:", "servicequotas:", "iam:")
 """What serving takes. What the same functions do beside it: see tests/stacks/test_used_*.py."""
 ASKING, MAKING, API = "OutcropServing Inference", "OutcropWorkflow RegisterModel", "OutcropApi Api"
+SWEEP = "OutcropWorkflow Sweep"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,30 @@ def of_serving(policy: Policy) -> Policy:
 
 def import_role(deployed: Account, stack: str) -> str:
     return deployed.arn(stack, "ImportRole")
+
+
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_a_model_that_was_deleted_while_it_was_imported_is_swept(
+    deployed: Account, bedrock: FakeBedrock, clock: FakeClock, seconds: int
+) -> None:
+    recorder, policy = Recorder(), deployed.policies()[SWEEP]
+    ProjectStore().ensure("acme")
+    a_tuned_model("ftjob-2")
+    ModelStore("acme").delete(MODEL)
+    a_tuned_model()
+    clock.move(seconds)
+
+    with recorder.listening(), recorder.acting_as(SWEEP), time_machine.travel(clock.now(), tick=False):
+        repaired = whole.sweep()
+
+    made = {one for one in recorder.made[SWEEP] if one.action.startswith(IMPORTING)}
+    assert all(one.error is None for one in repaired)
+    assert [name for name, job in bedrock.jobs.items() if job.is_deleted] == (
+        ["outcrop-ftjob-2"] if seconds else []
+    )
+    assert refused(policy, made) == []
+    if seconds:
+        assert unused(of_serving(policy), made, ()) == []
 
 
 def test_the_life_of_an_imported_model_needs_what_the_functions_may_and_no_more(

@@ -2,12 +2,13 @@
 them, and what was begun does not stay half made."""
 
 import asyncio
+from dataclasses import replace
 
 import openai
 import pytest
 from openai import OpenAI
 
-from outcrop import s3_keys
+from outcrop import base_models, s3_keys
 from outcrop.operations import models, training_end
 from outcrop.serving import server, tuned_models
 from outcrop.serving.sagemaker_tending import UNUSED_SECONDS, tend
@@ -19,7 +20,7 @@ from outcrop.types.model import ServedModel
 from tests import factories
 from tests.fakes.clock import FakeClock
 from tests.fakes.sagemaker_serving import FakeSageMaker, Fault
-from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask, configure
+from tests.serving.conftest import BASE, COMPONENT, ENDPOINT, MakeTuned, adapter, ask, configure, manifest_key
 
 MINUTE = 60
 CALL = Call("acme", key_id="key_1", path="/models", fingerprint="")
@@ -171,6 +172,31 @@ def test_changed_settings_take_effect_when_the_endpoint_sleeps(
     assert (before[0], sagemaker.endpoints[ENDPOINT].types) == ("ml.g7e.2xlarge", ["ml.g6e.12xlarge"])
     (model,) = sagemaker.models.values()  # what the endpoint before was made of is gone
     assert model["PrimaryContainer"]["Environment"]["SM_VLLM_TENSOR_PARALLEL_SIZE"] == "4"
+
+
+def test_another_revision_is_served_when_it_is_there_and_the_endpoint_sleeps(
+    client: OpenAI, sagemaker: FakeSageMaker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def served() -> str:
+        (model,) = sagemaker.models.values()
+        return model["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"]
+
+    ask(client)
+    before = served()
+    model = base_models.find(BASE)
+    assert model
+    monkeypatch.setattr(base_models, "CATALOGUE", (replace(model, revision="f" * 40),))
+    clock.move(3600)
+    ask(client)
+    meanwhile = served()
+    ObjectStore().put(manifest_key(), b"{}")
+    clock.move(3600)
+
+    answer = ask(client)
+
+    assert answer == f"I am {BASE}."
+    assert before == meanwhile == f"s3://outcrop-bucket/models/{BASE}/{model.revision}/"
+    assert served() == f"s3://outcrop-bucket/models/{BASE}/{'f' * 40}/"
 
 
 def test_a_cold_start_whose_caller_has_left_does_not_cost_for_ever(sagemaker: FakeSageMaker) -> None:

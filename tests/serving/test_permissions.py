@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from outcrop import s3_keys
 from outcrop.serving import tuned_models
 from outcrop.serving.sagemaker_tending import UNUSED_SECONDS, tend
 from outcrop.stores.models import ModelStore
@@ -186,7 +187,7 @@ def test_an_endpoint_reads_weights_and_adapters_and_nothing_else(policies: dict[
     bucket = "arn:aws:s3:::outcrop-bucket"
 
     for key in (
-        "models/qwen.qwen3-32b/config.json",
+        f"{s3_keys.base_model('qwen.qwen3-32b', '9216db5')}config.json",
         "projects/acme/jobs/ftjob-1/adapters/step-000005.tar.gz",
     ):
         assert endpoint.allows("s3:GetObject", f"{bucket}/{key}")

@@ -37,7 +37,7 @@ KEEPING_IN_STEP = {"s3:DeleteObject": "SageMaker, for a checkpoint removed from 
 
 def brought_by_sagemaker(project: str) -> set[Request]:
     """What `InputDataConfig` names: weights, files and the spec, for which SageMaker takes the job's role."""
-    keys = ("models/tiny-caps/config.json", s3_keys.file(project, "file-1"))
+    keys = ("models/tiny-caps/unpinned/config.json", s3_keys.file(project, "file-1"))
     return {Request("s3:GetObject", f"arn:aws:s3:::{BUCKET}/{key}") for key in keys} | {
         Request("s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
     }

@@ -12,7 +12,7 @@ import pytest
 
 from lambdas.workflow import fetch_weights, list_weights, publish_weights
 from local import assembly
-from outcrop import base_models
+from outcrop import base_models, s3_keys
 from outcrop.base_models import BaseModel
 from outcrop.settings import settings
 from outcrop.stores.clients import s3
@@ -144,10 +144,14 @@ def time_for_one_part(sync: Sync) -> Iterator[None]:
         sync.seconds_left = lambda: 900.0
 
 
+def folder(model: BaseModel) -> str:
+    return s3_keys.base_model(model.id, model.revision)
+
+
 def objects(model: BaseModel) -> dict[str, bytes]:
-    """What lies below the model's prefix, by the rest of the key."""
+    """What lies below the prefix of its revision, by the rest of the key."""
     client: Any = boto3.client("s3")
-    prefix = f"models/{model.id}/"
+    prefix = folder(model)
     listed = client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
     return {
         one["Key"].removeprefix(prefix): client.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()

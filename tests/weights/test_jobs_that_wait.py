@@ -1,9 +1,11 @@
 """A job whose model is not in the bucket yet: the real workflow, the real sync, and a hub on loopback."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from outcrop import base_models
 from outcrop.base_models import BaseModel
 from outcrop.operations import jobs, training, weights
 from outcrop.settings import settings
@@ -55,6 +57,22 @@ def test_a_job_waits_for_its_weights_and_goes_on(workflow: Workflow, model: Base
     ]
     assert said(later) == []
     assert "manifest.json" in objects(model)
+
+
+def test_another_revision_lies_beside_the_one_that_a_job_trains(
+    workflow: Workflow, hub: HuggingFace, model: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = factories.a_job(model=model.id, training_file=factories.a_file().id, base_revision=model.revision)
+    pinned = replace(model, revision="f" * 40)
+    monkeypatch.setattr(base_models, "CATALOGUE", (pinned,))
+    workflow.run(began)
+    before, hub.revision = objects(model), "f" * 40
+    hub.files["config.json"] = b'{"model_type": "newer"}'
+
+    later = workflow.run(a_new_job(pinned))
+
+    assert (later.status, objects(model)) == ("succeeded", before)
+    assert objects(pinned)["config.json"] == hub.files["config.json"]
 
 
 @pytest.mark.slow

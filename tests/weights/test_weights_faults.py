@@ -18,7 +18,17 @@ from outcrop.settings import settings as outcrop_settings
 from outcrop.stores import secrets
 from tests.account import BUCKET
 from tests.fakes.hugging_face import Fault, HuggingFace
-from tests.weights.conftest import FILES, INDEX, PART, SHARD, Sync, objects, open_uploads, time_for_one_part
+from tests.weights.conftest import (
+    FILES,
+    INDEX,
+    PART,
+    SHARD,
+    Sync,
+    folder,
+    objects,
+    open_uploads,
+    time_for_one_part,
+)
 
 BIG, SMALL = "model-1.safetensors", "config.json"
 FEW = {path: FILES[path] for path in (BIG, SMALL, "tokenizer.json")}
@@ -284,7 +294,7 @@ def whatever_the_server_does(
 ) -> None:
     client: Any = boto3.client("s3")
     for path in objects(model):
-        client.delete_object(Bucket=BUCKET, Key=f"models/{model.id}/{path}")
+        client.delete_object(Bucket=BUCKET, Key=f"{folder(model)}{path}")
     hub.faults = [Fault(**vars(fault)) for fault in faults]
 
     with time_for_one_part(sync) if is_short_of_time else nullcontext():

@@ -18,7 +18,7 @@ from tests.stacks import iam
 from tests.stacks.iam import Policy
 from tests.stacks.role_calls import Recorder
 from tests.stacks.used import BY_LAMBDA, refused, unused
-from tests.weights.conftest import FILES, Sync, objects, time_for_one_part
+from tests.weights.conftest import FILES, Sync, folder, objects, time_for_one_part
 from tests.weights.test_weights_sources import (  # noqa: F401 - the fixture
     ARTIFACTS,
     BIG,
@@ -56,7 +56,7 @@ def known_to_jumpstart_as(name: str, model: BaseModel, patch: pytest.MonkeyPatch
 
 def forget(model: BaseModel) -> None:
     for path in objects(model):
-        s3().delete_object(Bucket=BUCKET, Key=f"models/{model.id}/{path}")
+        s3().delete_object(Bucket=BUCKET, Key=f"{folder(model)}{path}")
 
 
 def from_the_other_bucket(hub: PublicHub) -> None:
@@ -80,8 +80,8 @@ def test_syncs_need_what_their_functions_may_do_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def running(step: str) -> AbstractContextManager[None]:
-        if step != "fetch_weights":  # an upload was begun, and lost
-            s3().create_multipart_upload(Bucket=BUCKET, Key=f"models/{model.id}/{BIG}")
+        if step == "publish_weights":  # an upload was begun, and lost
+            s3().create_multipart_upload(Bucket=BUCKET, Key=f"{folder(model)}{BIG}")
         return recorder.acting_as(ROLES[step])
 
     sync.running = running
@@ -93,7 +93,7 @@ def test_syncs_need_what_their_functions_may_do_and_no_more(
         put(path, FILES[path][::-1])
     hub.faults = [Fault("corrupt", "model-2.safetensors")]
     assert "its content is not the one listed" in sync.run()
-    s3().put_object(Bucket=BUCKET, Key=f"models/{model.id}/of-another-revision.safetensors", Body=b"old")
+    s3().put_object(Bucket=BUCKET, Key=f"{folder(model)}of-nobody.safetensors", Body=b"old")
     assert sync.run() == ""
     forget(model)
     from_the_other_bucket(public_hub)

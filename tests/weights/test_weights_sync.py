@@ -20,6 +20,7 @@ from tests.weights.conftest import (
     WANTED,
     Killed,
     Sync,
+    folder,
     listed,
     objects,
     open_uploads,
@@ -60,9 +61,9 @@ def test_a_file_that_somebody_has_put_there_is_read_and_not_fetched(
     sync: Sync, hub: HuggingFace, model: BaseModel
 ) -> None:
     client: Any = boto3.client("s3")
-    client.put_object(Bucket=BUCKET, Key=f"models/{model.id}/{BIG}", Body=SHARD)
-    client.put_object(Bucket=BUCKET, Key=f"models/{model.id}/config.json", Body=b'{"model_type": "other"}')
-    client.put_object(Bucket=BUCKET, Key=f"models/{model.id}/old.safetensors", Body=b"of another revision")
+    client.put_object(Bucket=BUCKET, Key=f"{folder(model)}{BIG}", Body=SHARD)
+    client.put_object(Bucket=BUCKET, Key=f"{folder(model)}config.json", Body=b'{"model_type": "other"}')
+    client.put_object(Bucket=BUCKET, Key=f"{folder(model)}old.safetensors", Body=b"of somebody")
 
     problem = sync.run()
 
@@ -162,7 +163,7 @@ def test_a_step_that_runs_twice_at_once_makes_one_file(
 
 def test_an_upload_that_was_begun_and_lost_is_closed_at_the_end(sync: Sync, model: BaseModel) -> None:
     client: Any = boto3.client("s3")
-    key = f"models/{model.id}/{BIG}"
+    key = f"{folder(model)}{BIG}"
 
     def begin_another(**_: Any) -> None:
         s3().meta.events.unregister("before-call.s3.CreateMultipartUpload", begin_another)

@@ -19,7 +19,7 @@ from outcrop.settings import settings
 from tests.account import Account
 from tests.fakes.hugging_face import Fault, HuggingFace
 from tests.weights import weights_machine
-from tests.weights.conftest import WANTED, objects, open_uploads
+from tests.weights.conftest import WANTED, folder, objects, open_uploads
 from tests.workflow.training import ScriptedTrainingJobs
 
 _SECONDS = 30
@@ -169,7 +169,7 @@ def test_however_many_ask_for_weights_they_are_fetched_once(
 def test_weights_that_were_deleted_are_absent_and_come_again(machine: Machine, model: BaseModel) -> None:
     sync(model)
     client: Any = boto3.client("s3")
-    client.delete_object(Bucket=settings().bucket, Key=f"models/{model.id}/manifest.json")
+    client.delete_object(Bucket=settings().bucket, Key=f"{folder(model)}manifest.json")
 
     absent = weights.status(model)
 

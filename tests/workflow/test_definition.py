@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,20 @@ def test_sagemaker_takes_the_request_of_every_combination_of_settings(
         assert ("KeepAlivePeriodInSeconds" in resources) == (warm != "0" and not spot)
         assert resources.get("VolumeKmsKeyId", "") == (kms if type == "ml.m5.large" else "")
         assert request["OutputDataConfig"].get("KmsKeyId", "") == kms
+
+
+def test_a_job_keeps_the_weights_that_it_was_made_for(
+    job: FineTuningJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = job.model_copy(update={"base_revision": "0a1b2c"})
+    pinned = replace(training_job.base_model(job), revision="3d4e5f")
+    monkeypatch.setattr(base_models, "CATALOGUE", (pinned,))
+
+    asked = [training_job.parameters(one, 1, 1, Machine("ml.m5.large")) for one in (began, job)]
+
+    uris = [one["InputDataConfig"][1]["DataSource"]["S3DataSource"]["S3Uri"] for one in asked]
+    folder = f"s3://outcrop-bucket/models/{job.model}/"
+    assert uris == [f"{folder}0a1b2c/", f"{folder}3d4e5f/"]
 
 
 def test_several_machines_train_by_the_image_for_several(

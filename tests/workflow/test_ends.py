@@ -84,7 +84,7 @@ def test_the_trainer_gets_its_spec_and_its_channels(workflow: Workflow) -> None:
     }
     assert channels == {
         "config": bucket + config,
-        "model": bucket + "models/tiny-caps/",
+        "model": bucket + "models/tiny-caps/unpinned/",
         "training": bucket + s3_keys.file(PROJECT, job.training_file),
         "validation": bucket + s3_keys.file(PROJECT, job.validation_file or ""),
     }

@@ -23,7 +23,7 @@ _RECENT_SECONDS = 35 * 24 * 3600
 days at the most."""
 _TOLD_WITHIN_SECONDS = 24 * 3600
 """An end older than that is told to nobody any more."""
-_PAGE = 100
+_AT_ONCE = 100
 
 
 def of_project(project: str, *, only_recent: bool = False) -> Iterator[Finding]:
@@ -33,19 +33,14 @@ def of_project(project: str, *, only_recent: bool = False) -> Iterator[Finding]:
 
 
 def _jobs(project: str, only_recent: bool) -> Iterator[FineTuningJob]:
-    store, after, seen = JobStore(project), None, set[str]()
-    while True:
-        page = store.list(after=after, limit=_PAGE)
-        for job in page.data:
-            if only_recent and job.created_at < now() - _RECENT_SECONDS:
-                in_line = [job_id for job_id in Line(project).job_ids() if job_id not in seen]
-                yield from store.find_many(in_line[:_PAGE]).values()
-                return
-            seen.add(job.id)
-            yield job
-        if not page.has_more:
+    store, seen = JobStore(project), set[str]()
+    for job in store.every():
+        if only_recent and job.created_at < now() - _RECENT_SECONDS:
+            in_line = [job_id for job_id in Line(project).job_ids() if job_id not in seen]
+            yield from store.find_many(in_line[:_AT_ONCE]).values()
             return
-        after = page.last_id
+        seen.add(job.id)
+        yield job
 
 
 def _of_job(job: FineTuningJob) -> Iterator[Finding]:
@@ -136,7 +131,7 @@ def _of_ended(job: FineTuningJob) -> Iterator[Finding]:
 
 def _of_line(project: str) -> Iterator[Finding]:
     """Whoever looks at the line drops those that have left; nobody may have looked since the last one did."""
-    in_line = Line(project).job_ids()[:_PAGE]
+    in_line = Line(project).job_ids()[:_AT_ONCE]
     jobs = JobStore(project).find_many(in_line)
     gone = [job_id for job_id in in_line if _is_long_over(jobs.get(job_id))]
     if gone:
