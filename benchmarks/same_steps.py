@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MethodType
 from typing import Any
 from unittest.mock import patch
 
@@ -20,7 +21,7 @@ from benchmarks import plain_trl
 from outcrop.graders.reward import GradedCompletion, Reward
 from outcrop.hyperparameters import TrainingHyperparameters
 from training_image import generate
-from training_image.trainer import dataset, grpo, policy
+from training_image.trainer import dataset, grpo, policy, schedule
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import Rewards
@@ -164,6 +165,7 @@ def plain(task: Task, repeat: Completions) -> list[Step]:
                 max_completion_length=numbers.max_completion_length,
                 max_steps=numbers.max_steps,
                 learning_rate=numbers.learning_rate,
+                adam_beta2=schedule.BETAS[1],
                 temperature=numbers.temperature,
                 shuffle_dataset=False,
                 logging_steps=1,
@@ -171,6 +173,8 @@ def plain(task: Task, repeat: Completions) -> list[Step]:
             ),
         )
         trainer.remove_callback(PrinterCallback)
+        # The learning rate goes as in ours: what is compared is what the steps cost and say.
+        trainer.create_scheduler = MethodType(grpo.GroupTrainer.create_scheduler, trainer)
         with _dictated(trainer, repeat):
             trainer.train()
     return _steps(trainer, clock, [None] * numbers.max_steps)

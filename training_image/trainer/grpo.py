@@ -17,6 +17,7 @@ import torch
 from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from trl.models.utils import disable_gradient_checkpointing
@@ -34,6 +35,7 @@ from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import Rewards
 from training_image.trainer.sampler import Sampler
+from training_image.trainer.schedule import BETAS, rate
 from training_image.trainer.seeds import draw_seed
 from training_image.trainer.team import Team
 
@@ -62,7 +64,8 @@ def config(hyperparameters: TrainingHyperparameters, *, seed: int, folder: Path)
         temperature=hyperparameters.temperature,
         beta=hyperparameters.beta,
         learning_rate=hyperparameters.learning_rate,
-        lr_scheduler_type="constant",
+        adam_beta1=BETAS[0],
+        adam_beta2=BETAS[1],
         loss_type=hyperparameters.loss_type,
         importance_sampling_level=hyperparameters.importance_sampling_level,
         scale_rewards=hyperparameters.scale_rewards,
@@ -360,6 +363,11 @@ class GroupTrainer(GRPOTrainer):
                 "Completions are not sampled from the policy in training: the log-probability of a "
                 f"token differs by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"
             )
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        stepped: Any = optimizer or self.optimizer
+        self.lr_scheduler = LambdaLR(stepped, lambda update: rate(update, num_training_steps))
+        return self.lr_scheduler
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)

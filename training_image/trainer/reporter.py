@@ -203,6 +203,7 @@ class Reporter(TrainerCallback):
             entropy=logs.get("entropy"),
             loss=logs["loss"],
             grad_norm=logs.get("grad_norm"),
+            learning_rate=logs.get("learning_rate"),
             clip_ratio=logs.get("clip_ratio/region_mean", logs.get("cispo_clip_ratio")),
             kl=logs.get("kl"),
             seconds={**self.trainer.seconds, "full_iteration": time.perf_counter() - self._step_began},

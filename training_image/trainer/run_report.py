@@ -39,6 +39,7 @@ class StepFigures:
     entropy: float | None
     loss: float | None
     grad_norm: float | None
+    learning_rate: float | None
     clip_ratio: float | None
     kl: float | None
     seconds: Mapping[str, float]
@@ -298,6 +299,7 @@ class RunReport:
             "reward_std": figures.reward_std,
             "frac_reward_zero_std": figures.zero_variance,
             "completions_clipped_ratio": figures.cut_off,
+            "learning_rate": figures.learning_rate,
             "clip_ratio": figures.clip_ratio,
             "kl": figures.kl,
             "step_time": seconds["full_iteration"],

@@ -11,6 +11,7 @@ from typing import Any
 
 from outcrop.hyperparameters import TrainingHyperparameters
 from outcrop.training_spec import TrainingSpec
+from training_image.trainer import schedule
 from training_image.trainer.errors import TrainingError
 
 Overrides = dict[str, Any]
@@ -99,7 +100,11 @@ def _of_the_run(spec: TrainingSpec, cluster: Cluster, root: Path) -> Overrides:
         f"{_ACTOR}.entropy_coeff": 0,
         f"{_ACTOR}.calculate_entropy": True,
         f"{_ACTOR}.optim.weight_decay": 0.0,
-        f"{_ACTOR}.optim.lr_scheduler_type": "constant",
+        f"{_ACTOR}.optim.betas": [*schedule.BETAS],
+        f"{_ACTOR}.optim.lr_scheduler_type": "cosine",
+        f"{_ACTOR}.optim.lr_warmup_steps": schedule.rising(spec.hyperparameters.max_steps),
+        f"{_ACTOR}.optim.min_lr_ratio": schedule.LEAST,
+        f"{_ACTOR}.optim.zero_indexed_step": False,
         f"{_ACTOR}.grad_clip": 1.0,
         f"{_ACTOR}.data_loader_seed": spec.seed,
         f"{_ACTOR}.fsdp_config.seed": spec.seed,

@@ -111,6 +111,7 @@ def _figures(
         entropy=measured.get("actor/entropy"),
         loss=measured.get("actor/pg_loss"),
         grad_norm=measured.get("actor/grad_norm"),
+        learning_rate=measured.get("actor/lr"),
         clip_ratio=measured.get("actor/pg_clipfrac"),
         kl=measured.get("actor/kl_loss"),
         seconds={
