@@ -43,6 +43,9 @@ class TrainingJob:
         self._status = "InProgress"
         self._created = datetime.now(UTC)
         self._transitions: list[dict[str, Any]] = []
+        self._began: float | None = None
+        """When it came to train, by `time.monotonic`: what it took is no matter of the wall clock."""
+        self._seconds = 0
         self._failure_reason: str | None = None
         self._stops_as: str | None = None
         self._enter("Starting")
@@ -75,8 +78,7 @@ class TrainingJob:
                 described["TrainingStartTime"] = began[0]
             if ended:
                 described["TrainingEndTime"] = ended
-                seconds = int((ended - began[0]).total_seconds()) if began else 0
-                described["TrainingTimeInSeconds"] = described["BillableTimeInSeconds"] = seconds
+                described["TrainingTimeInSeconds"] = described["BillableTimeInSeconds"] = self._seconds
             if self._failure_reason:
                 described["FailureReason"] = self._failure_reason
             return described
@@ -176,6 +178,8 @@ class TrainingJob:
     def _enter(self, secondary: str) -> None:
         with self._lock:
             now = datetime.now(UTC)
+            if secondary == "Training" and self._began is None:
+                self._began = time.monotonic()
             if self._transitions:
                 self._transitions[-1]["EndTime"] = now
             self._transitions.append({"Status": secondary, "StartTime": now})
@@ -185,4 +189,5 @@ class TrainingJob:
         with self._lock:
             self._enter(self._stops_as or status)
             self._status = "Stopped" if self._stops_as else status
+            self._seconds = 0 if self._began is None else int(time.monotonic() - self._began)
             self._failure_reason = None if self._stops_as else reason

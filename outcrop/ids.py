@@ -37,21 +37,25 @@ _lock = threading.Lock()
 _last = 0
 
 
-def new_id(prefix: Prefix) -> str:
+def new_id(prefix: Prefix, *, after: str | None = None) -> str:
+    """`after`: an id that this one sorts after, though the clock that made it may be ahead of ours."""
     global _last
     fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
     with _lock:
         _last = max(fresh, _last + 1)
         number = _last
+    if after is not None and (before := _number(after)) >= number:
+        number = (
+            before + 1 + secrets.randbits(_RANDOM_BITS - 1)
+        )  # another machine may come after the same one
     return prefix + _encode(number, 24)
 
 
 def go_on_after(id: str) -> None:
     """Have the ids of this process sort after one that another machine made, whatever its clock says."""
     global _last
-    number = sum(_ALPHABET.index(digit) * 32**place for place, digit in enumerate(reversed(id[-24:])))
     with _lock:
-        _last = max(_last, number)
+        _last = max(_last, _number(id))
 
 
 def derived_id(prefix: Prefix, made_at: int, content: str) -> str:
@@ -85,6 +89,10 @@ def checkpoint_model_id(model_id: str, step: int) -> str:
 def now() -> int:
     """Unix time in whole seconds: the API's times are JSON integers."""
     return int(time.time())
+
+
+def _number(id: str) -> int:
+    return sum(_ALPHABET.index(digit) * 32**place for place, digit in enumerate(reversed(id[-24:])))
 
 
 def _encode(number: int, length: int) -> str:

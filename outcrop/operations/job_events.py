@@ -8,5 +8,6 @@ from outcrop.types.fine_tuning_job import FineTuningJob
 def say(job: FineTuningJob, message: str, *, level: EventLevel = "info") -> None:
     """Append an event, unless a step that ran before has appended it."""
     events = EventStore(job.organization_id, job.id)
-    if all(event.message != message for event in events.list(limit=20).data):
-        events.append(level, message)
+    told = events.list(limit=20).data
+    if all(event.message != message for event in told):
+        events.append(level, message, after=told[0].id if told else None)

@@ -22,8 +22,9 @@ class EventStore:
         *,
         type: EventType = "message",
         data: dict[str, Any] | None = None,
+        after: str | None = None,
     ) -> FineTuningJobEvent:
-        event = new_event(level, message, type=type, data=data)
+        event = new_event(level, message, type=type, data=data, after=after)
         self.put(event)
         return event
 
@@ -40,9 +41,19 @@ class EventStore:
 
 
 def new_event(
-    level: EventLevel, message: str, *, type: EventType = "message", data: dict[str, Any] | None = None
+    level: EventLevel,
+    message: str,
+    *,
+    type: EventType = "message",
+    data: dict[str, Any] | None = None,
+    after: str | None = None,
 ) -> FineTuningJobEvent:
-    """What happened now."""
+    """What happened now, and after the event with the id `after`, whose clock may be ahead of ours."""
     return FineTuningJobEvent(
-        id=new_id("ftevent-"), created_at=now(), level=level, message=message, type=type, data=data
+        id=new_id("ftevent-", after=after),
+        created_at=now(),
+        level=level,
+        message=message,
+        type=type,
+        data=data,
     )

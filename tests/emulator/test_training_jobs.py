@@ -3,11 +3,13 @@
 import io
 import json
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import time_machine
 
 from local.training_jobs import TrainingJobs
 from tests.emulator.conftest import BUCKET, MakeRequest, ended, until
@@ -204,6 +206,19 @@ def test_a_job_is_stopped_when_its_time_is_up(request_of: MakeRequest) -> None:
     job = ended("one")
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+@pytest.mark.parametrize("jump", [-3600, 86_400])
+def test_what_a_job_took_is_no_matter_of_the_wall_clock(
+    request_of: MakeRequest, training_jobs: TrainingJobs, jump: int
+) -> None:
+    with time_machine.travel(time.time()) as clock:
+        _create(request_of("one", {"sleep": "0.5"}))
+        _sleeping(training_jobs, "one")
+        clock.shift(jump)
+        job = ended("one")
+
+    assert 0 <= job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] < 60
 
 
 def test_complete_checkpoints_are_in_s3_while_the_job_runs(

@@ -3,7 +3,7 @@
 import pytest
 
 from outcrop.errors import APIError
-from outcrop.stores.events import EventStore
+from outcrop.stores.events import EventStore, new_event
 
 
 def test_an_event_comes_back_as_it_was_appended_floats_and_all() -> None:
@@ -47,6 +47,16 @@ def test_an_event_appended_between_two_pages_is_on_neither() -> None:
     second = store.list(limit=2, after=first.last_id)
 
     assert [event.id for event in [*first.data, *second.data]] == old[::-1]
+
+
+def test_what_is_said_after_another_event_is_newer_though_its_clock_is_behind() -> None:
+    store = EventStore("acme", "ftjob-1")
+    ahead = new_event("info", "Step 3/3", after=f"ftevent-{'z' * 10}{'0' * 14}")
+    store.put(ahead)
+
+    store.append("info", "The job has been completed.", after=ahead.id)
+
+    assert [event.message for event in store.list().data] == ["The job has been completed.", "Step 3/3"]
 
 
 def test_a_job_has_only_its_own_events() -> None:

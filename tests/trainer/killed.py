@@ -24,8 +24,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _OURS = tuple(str(_ROOT / room) for room in ("training_image", "outcrop"))
 _PRELOADED = ["training_image.train", "training_image.trainer.reporter", "outcrop.graders.pipeline"]
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([*_PRELOADED, __name__])
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload([*_PRELOADED, __name__])
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def start(
     environment: Mapping[str, str], moment: Moment | None = None, **constants: float
 ) -> "ForkServerProcess":
     """A trainer's process, in which `constants` of the reporter have other values."""
-    process = _processes.Process(target=_train, args=(dict(environment), moment, None, constants))
+    process = processes.Process(target=train, args=(dict(environment), moment, None, constants))
     process.start()
     return process
 
@@ -62,14 +62,14 @@ def run(environment: Mapping[str, str], moment: Moment | None = None, **constant
 
 def count_calls(environment: Mapping[str, str], told: Path) -> int:
     """How many calls of functions of ours a whole run makes."""
-    process = _processes.Process(target=_train, args=(dict(environment), None, told))
+    process = processes.Process(target=train, args=(dict(environment), None, told))
     process.start()
     process.join(timeout=600)
     assert process.exitcode == 0
     return int(told.read_text())
 
 
-def _train(
+def train(
     environment: dict[str, str],
     moment: Moment | None,
     told: Path | None = None,

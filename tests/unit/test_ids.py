@@ -35,6 +35,16 @@ def test_ids_go_on_rising_when_the_clock_is_set_back() -> None:
     assert before < after
 
 
+def test_an_id_may_come_after_one_of_a_clock_that_is_ahead_and_the_next_ones_are_as_ever() -> None:
+    ahead = f"ftevent-{'z' * 5}{'0' * 19}"
+
+    later = [new_id("ftevent-", after=ahead) for _ in range(100)]
+
+    assert ahead < min(later)
+    assert len({*later}) == 100
+    assert new_id("file-")[-24:] < ahead[-24:]
+
+
 def test_threads_never_make_the_same_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: new_id("file-"), range(2000)))
