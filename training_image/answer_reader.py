@@ -13,7 +13,12 @@ from training_image.call_scanner import CallArguments, CallScanner, CallStart
 from training_image.grammars import Thought
 
 _Mode = Literal["start", "thought", "answer", "call"]
-_FIRST: dict[Thought, _Mode] = {"none": "answer", "optional": "start", "open": "thought"}
+_FIRST: dict[Thought, _Mode] = {
+    "none": "answer",
+    "optional": "start",
+    "open": "thought",
+    "channels": "answer",
+}
 _THINK, _THINK_END, _CALL = "<think>", "</think>", "<tool_call>"
 
 

@@ -83,6 +83,8 @@ def _is_readable(template: str) -> bool:
 
 
 def _thought(template: str, prompt: str, reasoning_effort: str | None) -> Thought:
+    if harmony.CHANNEL in template:
+        return "channels"
     if prompt.rstrip().endswith("<think>"):
         return "open"
     if "enable_thinking" not in template or reasoning_effort == "none":

@@ -34,13 +34,18 @@ class Vocabulary:
         """What the token adds to a text, whole characters or not."""
         return self._bytes[token]
 
-    def constraint(self, grammar: str) -> "Constraint":
-        """Raises: GrammarError."""
+    def constraint(self, grammar: str, elsewhere: str | None = None) -> "Constraint":
+        """`elsewhere`: the same form for another sampler, where that reads grammars otherwise.
+
+        Raises: GrammarError.
+        """
         text = LLMatcher.grammar_from_lark(grammar)
         failed, messages = LLMatcher.validate_grammar_with_warnings(text, self._tokens, limits=_LIMITS)
         if failed:
             raise GrammarError(" ".join(" ".join(messages).split()))
-        return Constraint(LLMatcher(self._tokens, text, log_level=0, limits=_LIMITS), self._size, grammar)
+        return Constraint(
+            LLMatcher(self._tokens, text, log_level=0, limits=_LIMITS), self._size, elsewhere or grammar
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class _Tokens:
             for token in range(size)
         ]
         self.special_token_ids = [
-            token for token in range(size) if not self.tokens[token] or added.get(token, {}).get("special")
+            token for token in range(size) if self.tokens[token] and added.get(token, {}).get("special")
         ]
         self.bos_token_id = tokenizer.bos_token_id
         self.eos_token_id = tokenizer.eos_token_id

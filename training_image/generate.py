@@ -37,7 +37,8 @@ class Generated:
     token_ids: list[int]
     """Without the stop token."""
     logprobs: list[float]
-    """Of these tokens, at the row's temperature and before top_p."""
+    """Of these tokens, at the row's temperature and before top_p. NaN from a sampler that knows no more than
+    what a form has left of them."""
     finish_reason: Literal["stop", "length"]
     stop: tuple[int, float] | None = None
     """The stop token that was drawn, and its log-probability."""

@@ -4,18 +4,23 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-Thought = Literal["none", "optional", "open"]
+Thought = Literal["none", "optional", "open", "channels"]
 """Whether `<think>...</think>` may come before what is constrained: not at all, if the model likes, or it is
-open already, the prompt's end being `<think>`."""
+open already, the prompt's end being `<think>`. `channels`: thoughts are messages of their own
+(`training_image.harmony`), and what is constrained is the last one, in the final channel."""
 
-_STARTS: dict[Thought, str] = {
-    "none": "start: answer\n",
-    "optional": "start: answer | thought GAP answer\nthought[lazy]: /<think>(.|\\n)*<\\/think>/\n",
-    "open": "start: thought GAP answer\nthought[lazy]: /(.|\\n)*<\\/think>/\n",
-}
+_CHANNELS = """before: <|channel|> ("analysis" | "commentary") <|message|> FREE <|end|> <|start|> "assistant"
+final: <|channel|> "final" form <|message|> answer <|return|>
+form: (" "? <|constrain|> "json" | " json")?
+"""
+_CHANNEL_CALL = r"""<|channel|> TO form <|message|> FREE <|call|> | RECIPIENT heard
+heard: <|channel|> "commentary" form <|message|> FREE <|call|>
+TO: /commentary to=functions\.[a-zA-Z0-9_.\-]+/
+RECIPIENT: / to=functions\.[a-zA-Z0-9_.\-]+/"""
+"""A call stands in the head of its message, before the channel or after it."""
 _WHITESPACE = r"(\n {0,24}|[ \t])"
 """Between JSON's tokens: a blank, or a new line with its indentation. Any whitespace at all, as JSON would
 have it, lets a model that is unsure of what comes next write blank lines until its tokens are used up."""
@@ -31,11 +36,47 @@ def json_rule(schema: Mapping[str, Any]) -> str:
     return f"%json {json.dumps(own | {'x-guidance': {'whitespace_pattern': _WHITESPACE}})}"
 
 
-def grammar(answer: str, thought: Thought = "none") -> str:
+def grammar(
+    answer: str, thought: Thought = "none", *, call: str | None = None, tags: Collection[str] = ()
+) -> str:
     """A whole grammar: `answer` is the right side of the rule for all that comes after the thought, and may
-    be followed by lines with rules of its own.
+    be followed by lines with rules of its own. `call` is the same for what may stand in its place.
+
+    `tags`: those that are tokens which no text contains, in the eyes of whoever reads the grammar. Others are
+    text.
     """
-    return f"%llguidance {{}}\n{_STARTS[thought]}GAP: /\\n{{0,2}}/\nanswer: {answer}\n"
+    rules = [_start(thought, "" if call is None else " | call", tags), f"answer: {answer}"]
+    rules += [] if call is None else [f"call: {call}"]
+    return "\n".join(["%llguidance {}", *rules, r"GAP: /\n{0,2}/", r"FREE: /(.|\n)*/", ""])
+
+
+def _start(thought: Thought, or_call: str, tags: Collection[str]) -> str:
+    match thought:
+        case "none":
+            return f"start: answer{or_call}"
+        case "optional":
+            start = f"start: answer{or_call} | thought GAP (answer{or_call})"
+            return f"{start}\n{_enclosed('thought', '<think>', '</think>', tags)}"
+        case "open":
+            start = f"start: thought GAP (answer{or_call})"
+            return f"{start}\n{_enclosed('thought', '', '</think>', tags)}"
+        case "channels":
+            return f"start: before* (final{or_call})\n{_CHANNELS}"
+
+
+def _enclosed(name: str, opening: str, closing: str, tags: Collection[str]) -> str:
+    """The rule of anything between two tags."""
+    if closing in tags:
+        return f"{name}: {opening} FREE {closing}"
+    escaped = closing.replace("/", r"\/")
+    return rf"{name}[lazy]: /{opening}(.|\n)*{escaped}/"
+
+
+def _any_calls(thought: Thought, tags: Collection[str]) -> str:
+    """The right side of the rule of calls of whatever function."""
+    if thought == "channels":
+        return _CHANNEL_CALL
+    return f"one (GAP one)*\n{_enclosed('one', '<tool_call>', '</tool_call>', tags)}"
 
 
 def response_format_rule(response_format: Mapping[str, Any]) -> str | None:
@@ -54,7 +95,14 @@ def response_format_rule(response_format: Mapping[str, Any]) -> str | None:
             return json_rule({"type": "object"} if schema is None else schema)
 
 
-def response_format_grammar(response_format: Mapping[str, Any], thought: Thought = "none") -> str | None:
-    """The whole grammar of it."""
+def response_format_grammar(
+    response_format: Mapping[str, Any],
+    thought: Thought = "none",
+    *,
+    may_call: bool = False,
+    tags: Collection[str] = (),
+) -> str | None:
+    """The whole grammar of it; None for `text`. `may_call`: or else it calls functions, in whatever form.
+    `tags`: `grammar`'s."""
     rule = response_format_rule(response_format)
-    return rule and grammar(rule, thought)
+    return rule and grammar(rule, thought, call=_any_calls(thought, tags) if may_call else None, tags=tags)

@@ -50,6 +50,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     from training_image.trainer import checkpoints, dataset, grpo, peak_memory, policy, preflight
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.evaluate import Evaluator
+    from training_image.trainer.forms import forms as forms_of
     from training_image.trainer.history import History
     from training_image.trainer.probe import check_adapter_is_sampled
     from training_image.trainer.prompts import PromptQueue
@@ -60,6 +61,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     from training_image.trainer.step_events import StepEvents
     from training_image.trainer.team import Team, TeamSampler, gpus
     from training_image.trainer.vllm_server import ServedSampler
+    from training_image.trainer.witness import witnessed
 
     torch.set_num_threads(os.cpu_count() or 1)
     numbers, channels, state = spec.hyperparameters, root / "input/data", root / "checkpoints"
@@ -91,29 +93,30 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         completion=numbers.max_completion_length,
     )
     rewards = Rewards(grader, rows, read=chat.read, failure_limit=numbers.grader_failure_limit)
-    sampling = Sampling(
-        numbers.max_completion_length,
-        numbers.temperature,
-        constraint=policy.constraint(spec.response_format, chat, model, tokenizer),
-    )
+    sampling = Sampling(numbers.max_completion_length, numbers.temperature)
+    forms = forms_of(spec.response_format, chat, model, tokenizer)
     sampler = choose(
         settings().sampler,
         channels / "model",
         stop_tokens(model, tokenizer),
-        sampling,
         context=longest + numbers.max_completion_length,
         seed=spec.seed,
         gpus=sampling_gpus,
         tell=lambda text: events.append("warn", text),
     )
-    if team and not isinstance(sampler, ServedSampler):
+    bound = grpo.sampler_gap(model.dtype)
+    is_shared = team and not isinstance(sampler, ServedSampler)
+    sampler = witnessed(sampler, forms, bound=bound)
+    if team and is_shared:
         sampler = TeamSampler(team, sampler)
     report = RunReport(spec, history, events, validation, is_told_to_stop=stop.is_set)
     reporter = Reporter(
         spec,
         report,
         rewards,
-        Evaluator(grader, validation, chat, sampler, samples=numbers.eval_samples, sampling=sampling)
+        Evaluator(
+            grader, validation, chat, sampler, samples=numbers.eval_samples, sampling=sampling, forms=forms
+        )
         if validation
         else None,
         checkpoint_folder=state,
@@ -133,6 +136,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         sampling=sampling,
         rewards=rewards,
         save=reporter.save,
+        forms=forms,
         replacements=round(numbers.dynamic_sampling_budget * numbers.prompts_per_step),
         team=team,
         interruptible=stop.interrupts,
@@ -141,7 +145,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         reporter.trainer.model,
         sampler,
         chat.tokens(dataset.question(rows, 0)),
-        bound=grpo.sampler_gap(model.dtype),
+        bound=bound,
     )
     report.begin(len(rows), len(validation), resumed_at=int(resumed.name[5:]) if resumed else None)
     if not resumed:

@@ -128,8 +128,6 @@ def _sampler(config: Any, sizes: Sizes, *, tiny: bool) -> tuple[str, Sampler]:
     free, total = torch.cuda.mem_get_info()
     settings = vllm_sampler.EngineSettings(
         context=sizes.prompt_tokens + sizes.completion_tokens,
-        temperature=1.0,
-        constrained=False,
         memory_share=round((free - 8e9) / total, 3),
         seed=0,
     )

@@ -5,9 +5,12 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from training_image.constraints import Constraint
 
 SIGNATURES: dict[str, Any] = json.loads((Path(__file__).parent / "vllm_signatures.json").read_bytes())
 
@@ -16,6 +19,20 @@ def checked(name: str, values: dict[str, Any]) -> dict[str, Any]:
     unknown = set(values) - set(SIGNATURES[name])
     assert not unknown, f"vLLM's {name} has no {unknown}"
     return values
+
+
+def form(grammar: str, tokenizer: Any, size: int) -> "Constraint":
+    """A grammar as vLLM reads it (`v1/structured_output/backend_guidance.py`), which asks for its validity
+    before there is a tokenizer."""
+    from llguidance import LLMatcher, grammar_from
+    from llguidance.hf import from_tokenizer
+
+    from training_image.constraints import Constraint
+
+    read = grammar_from("grammar", grammar)
+    assert not LLMatcher.validate_grammar(read, None)
+    tokens = from_tokenizer(tokenizer, max(size, len(tokenizer)))
+    return Constraint(LLMatcher(tokens, read, log_level=0), size, grammar)
 
 
 def _record(name: str) -> type:
@@ -45,9 +62,10 @@ class Engine:
 
     def _load(self, folder: str) -> None:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
     def add_request(self, request_id: str, prompt: Any, params: Any, lora_request: Any = None) -> str:
         assert not self.is_asleep, "asked while asleep"
@@ -65,7 +83,9 @@ class Engine:
         from training_image.sampling import Sampling
 
         request_id, ids, params = self._waiting.pop()
-        sampling = Sampling(params.max_tokens, params.temperature, params.top_p, params.seed)
+        wanted = params.structured_outputs
+        constraint = wanted and form(wanted.grammar, self.tokenizer, self.model.config.vocab_size)
+        sampling = Sampling(params.max_tokens, params.temperature, params.top_p, params.seed, constraint)
         [made] = generate(self._policy(), [ids], [sampling], stop_token_ids=params.stop_token_ids)
         stop = [made.stop] if made.stop else []
         drawn = [*zip(made.token_ids, made.logprobs, strict=True), *stop]

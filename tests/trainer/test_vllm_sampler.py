@@ -1,6 +1,7 @@
 """vLLM as a sampler, as far as a machine without a GPU can show it: what it is asked, in words it knows, and
 that its completions are the policy's."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def _policy(folder: Path) -> tuple[Any, Any]:
 def _sampler(folder: Path, out: Path, stop: Any, **settings: Any) -> Any:
     from training_image.trainer.vllm_sampler import EngineSettings, VLLMSampler
 
-    defaults = {"context": 64, "temperature": 1.0, "constrained": False, "memory_share": 0.5, "seed": 7}
+    defaults = {"context": 64, "memory_share": 0.5, "seed": 7}
     return VLLMSampler(folder, stop, EngineSettings(**defaults | settings), folder=out)
 
 
@@ -135,27 +136,50 @@ def test_the_served_sampler_speaks_the_http_api_of_vllm(tiny_caps: Path, tmp_pat
     assert completions[0]["seed"] == 3 and completions[0]["stop_token_ids"] == [stop]
 
 
-@pytest.mark.parametrize(("temperature", "mode"), [(1.0, "raw_logprobs"), (0.7, "processed_logprobs")])
-def test_log_probabilities_are_told_at_the_jobs_temperature(temperature: float, mode: str) -> None:
-    from training_image.trainer.vllm_sampler import EngineSettings
-
-    assert EngineSettings(64, temperature, False, 0.5, 7).logprobs_mode == mode
-
-
-def test_a_form_and_a_temperature_of_its_own_do_not_go_together_on_vllm() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_form_is_kept_to_at_any_temperature_and_a_free_witness_shows_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: float
+) -> None:
+    from tests import tiny_architectures
+    from training_image.generate import stop_tokens
+    from training_image.sampling import Sampling
+    from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.errors import TrainingError
-    from training_image.trainer.vllm_sampler import EngineSettings
+    from training_image.trainer.forms import FREE, forms
+    from training_image.trainer.witness import WitnessedSampler, witnessed
 
-    with pytest.raises(TrainingError, match="Set temperature to 1"):
-        _ = EngineSettings(64, 0.7, True, 0.5, 7).logprobs_mode
+    class Deaf(Engine):
+        ignores_adapters = True
+
+    base = tiny_architectures.build("qwen3", tmp_path / "base")
+    model, tokenizer = _policy(base)
+    stop, prompt = stop_tokens(model, tokenizer), tokenizer("Q:capital of france?\nA:").input_ids
+    schema = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": [1, 2, 3]}}}
+    form = forms(schema, ChatFormat(tokenizer, "none"), model, tokenizer)
+    held = [form.applied(Sampling(12, temperature, seed=seed), {"tools": []}) for seed in range(6)]
+    ended: dict[int, Any] = {}
+    _disturb(model, 0.3)
+
+    install(monkeypatch)
+    own = _sampler(base, tmp_path / "a", stop)
+    made = witnessed(own, form, bound=0.02).sample(model, [prompt] * 6, held, on_end=ended.__setitem__)
+
+    said = [tokenizer.decode(one.token_ids) for one in made]
+    assert set(said) <= {"1", "2", "3"} and len(set(said)) > 1
+    assert all(math.isnan(one) for completion in made for one in completion.logprobs)
+    assert [ended[place] for place in range(6)] == made and len(ended) == 6
+    assert witnessed(own, FREE, bound=0.02) is own
+    install(monkeypatch, Deaf)
+    deaf = WitnessedSampler(_sampler(base, tmp_path / "b", stop), bound=0.02)
+    with pytest.raises(TrainingError, match="not sampled from the policy in training"):
+        deaf.sample(model, [prompt] * 6, held)
 
 
 def test_without_a_gpu_the_job_has_our_own_loop(tiny_caps: Path) -> None:
-    from training_image.sampling import Sampling
     from training_image.trainer.errors import TrainingError
     from training_image.trainer.sampler import LoopSampler
     from training_image.trainer.sampler_choice import choose
 
-    assert isinstance(choose("auto", tiny_caps, [1], Sampling(8), context=64, seed=7), LoopSampler)
+    assert isinstance(choose("auto", tiny_caps, [1], context=64, seed=7), LoopSampler)
     with pytest.raises(TrainingError, match="Set sampler to auto"):
-        choose("vllm", tiny_caps, [1], Sampling(8), context=64, seed=7)
+        choose("vllm", tiny_caps, [1], context=64, seed=7)

@@ -10,6 +10,7 @@ from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
+from training_image.trainer.forms import FREE, Forms
 from training_image.trainer.rewards import Graded, Grades, GradingRound
 from training_image.trainer.sampler import Sampler
 
@@ -40,6 +41,7 @@ class Evaluator:
         *,
         samples: int,
         sampling: Sampling,
+        forms: Forms = FREE,
     ) -> None:
         """`samples` completions of each row are drawn as `sampling` says, beside the likeliest one."""
         self._rows = rows
@@ -48,6 +50,7 @@ class Evaluator:
         self._sampler = sampler
         self._samples = samples
         self._sampling = sampling
+        self._forms = forms
 
     def evaluate(self, model: Any) -> Evaluation:
         """Every row's completions, graded, all sampled together: a row's prompt is read once for them. Draws
@@ -60,7 +63,10 @@ class Evaluator:
         made = self._sampler.sample(
             model,
             [self._chat.tokens(one) for one in inputs],
-            [self._sampling_of(place, is_greedy=place % each == 0) for place in range(len(inputs))],
+            [
+                self._forms.applied(self._sampling_of(place, is_greedy=place % each == 0), one)
+                for place, one in enumerate(inputs)
+            ],
             on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
         graded = round.grade([self._text(one) for one in made])

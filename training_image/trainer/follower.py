@@ -10,8 +10,8 @@ from typing import Any
 from outcrop.settings import settings
 from outcrop.training_spec import TrainingSpec
 
-Asked = tuple[list[list[int]], list[Any], list[bool]]
-"""Prompts, how each is sampled, and whether it keeps to the job's form."""
+Asked = tuple[list[list[int]], list[Any], list[str | None]]
+"""Prompts, how each is sampled, and the grammar of the job's form that it keeps to."""
 
 
 def follow(leader: Connection, rank: int, size: int, rendezvous: Path, spec: str, root: Path) -> None:
@@ -31,31 +31,31 @@ class _Follower:
         self, leader: Connection, rank: int, size: int, rendezvous: Path, spec: TrainingSpec, root: Path
     ) -> None:
         from training_image.generate import stop_tokens
-        from training_image.sampling import Sampling
         from training_image.trainer import dataset, grpo, policy
         from training_image.trainer.chat_format import ChatFormat
         from training_image.trainer.exchange import Exchange
+        from training_image.trainer.forms import forms
         from training_image.trainer.sampler_choice import choose
+        from training_image.trainer.witness import witnessed
 
         self._leader = leader
         numbers, base = spec.hyperparameters, root / "input/data/model"
         model, tokenizer = policy.load(base, numbers.attention)
         chat = ChatFormat(tokenizer, numbers.reasoning_effort)
-        self._form = policy.constraint(spec.response_format, chat, model, tokenizer)
+        self._forms = forms(spec.response_format, chat, model, tokenizer)
         channels = [root / "input/data" / name for name in ("training", "validation")]
         files = [dataset.rows(channel) for channel in channels if channel.is_dir()]
         longest = max(
             len(chat.tokens(dataset.question(rows, row))) for rows in files for row in range(len(rows))
         )
-        sampling = Sampling(numbers.max_completion_length, numbers.temperature, constraint=self._form)
-        self._sampler = choose(
+        sampler = choose(
             settings().sampler,
             base,
             stop_tokens(model, tokenizer),
-            sampling,
             context=longest + numbers.max_completion_length,
             seed=spec.seed,
         )
+        self._sampler = witnessed(sampler, self._forms, bound=grpo.sampler_gap(model.dtype))
         self._trainer = grpo.FollowingTrainer(
             model=model,
             args=grpo.config(numbers, seed=spec.seed, folder=root / f"output/gpu-{rank}"),
@@ -77,11 +77,11 @@ class _Follower:
                 case "train":
                     self._train(content)
 
-    def _sample(self, prompts: list[list[int]], samplings: list[Any], formed: list[bool]) -> None:
+    def _sample(self, prompts: list[list[int]], samplings: list[Any], grammars: list[str | None]) -> None:
         if prompts:
             own = [
-                replace(one, constraint=self._form if is_formed else None)
-                for one, is_formed in zip(samplings, formed, strict=True)
+                replace(one, constraint=self._forms.named(grammar))
+                for one, grammar in zip(samplings, grammars, strict=True)
             ]
             self._sampler.sample(self._trainer.model, prompts, own, on_end=self._tell_end)
 
@@ -89,7 +89,7 @@ class _Follower:
         """What its training could start from stays here: another process has the group."""
         self._leader.send(("ended", (place, replace(one, trunk=None))))
 
-    def _train(self, batches: Sequence[dict[str, Any]]) -> None:
+    def _train(self, batches: Sequence[dict[str, Any]] | None) -> None:
         measured = self._trainer.compute(batches)
         self._leader.send(("trained", measured))
         self._exchange.add_gradients(self._trainer.model)

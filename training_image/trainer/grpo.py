@@ -30,6 +30,7 @@ from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.errors import TrainingError, is_out_of_memory
+from training_image.trainer.forms import FREE, Forms
 from training_image.trainer.groups import Group, figures, halves, ids
 from training_image.trainer.packing import log_probabilities
 from training_image.trainer.prompts import PromptQueue
@@ -101,6 +102,7 @@ class GroupTrainer(GRPOTrainer):
         sampling: Sampling,
         rewards: Rewards,
         save: Callable[[], None],
+        forms: Forms = FREE,
         replacements: int = 0,
         team: Team | None = None,
         interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -120,6 +122,7 @@ class GroupTrainer(GRPOTrainer):
         self._chat = chat
         self._sampler = sampler
         self._sampling = sampling
+        self._forms = forms
         self._rewards = rewards
         self._replacements = replacements
         self._padding: Any = self._tokenizer.pad_token_id
@@ -149,7 +152,7 @@ class GroupTrainer(GRPOTrainer):
         """The group at the micro-batch's place. A step's groups are sampled once, for all its updates."""
         groups = self.args.gradient_accumulation_steps
         place = self._step % (groups * self.num_iterations)
-        if place == 0 or self._buffered_inputs is None:
+        if is_new := place == 0 or self._buffered_inputs is None:
             with self._interruptible():
                 sampled = self._sampled()
             self._buffered_inputs = self._inputs(sampled)
@@ -158,15 +161,8 @@ class GroupTrainer(GRPOTrainer):
             for name, value in self._figures.items():
                 self._metrics["train"][name].append(value)
             if self._team:
-                self._team.hand_out(self.model, self._handed_out(self._buffered_inputs))
+                self._team.hand_out(self.model, self._buffered_inputs if is_new else None)
         return self._buffered_inputs[place % groups]
-
-    def _handed_out(self, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """In later updates, what another process has computed in the first stays there: the sampler's
-        log-probabilities stand in for it."""
-        if self.is_first_update:
-            return [*groups]
-        return [{"old_per_token_logps": one["sampling_per_token_logps"], **one} for one in groups]
 
     def _sampled(self) -> list[Group]:
         """A group of each of the step's prompts; and, if many of them have nothing to compare, of as many
@@ -197,12 +193,18 @@ class GroupTrainer(GRPOTrainer):
         questions = [question(self._rows, row) for row in rows for _ in range(size)]
         round = self._rewards.round(questions)
         prompts = [self._chat.tokens(one) for one in questions]
-        seeds = [draw_seed(self.args.seed, step, first_draw + draw) for draw in range(len(questions))]
+        samplings = [
+            replace(
+                self._forms.applied(self._sampling, one),
+                seed=draw_seed(self.args.seed, step, first_draw + draw),
+            )
+            for draw, one in enumerate(questions)
+        ]
         started = time.perf_counter()
         made = self._sampler.sample(
             self.model,
             prompts,
-            [replace(self._sampling, seed=seed) for seed in seeds],
+            samplings,
             on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
         self._trunks |= {(*asked, *ids(one)): one.trunk for asked, one in zip(prompts, made, strict=True)}
@@ -351,13 +353,17 @@ class GroupTrainer(GRPOTrainer):
         return scored
 
     def _check_sampler(self, inputs: dict[str, Tensor]) -> None:
-        """That completions came from the policy in training, adapter included (unslothai/unsloth#8701)."""
-        mask = inputs["completion_mask"].bool()
-        gap = (self._logprobs - inputs["sampling_per_token_logps"])[mask].abs().mean().item()
+        """That completions came from the policy in training, adapter included (unslothai/unsloth#8701). Those
+        of a form that the sampler tells nothing of are checked where they are sampled."""
+        mask, told = inputs["completion_mask"].bool(), inputs["sampling_per_token_logps"]
+        if self._logprobs[mask].isnan().any():
+            raise FloatingPointError("the log-probabilities of a step are not numbers")
+        known = mask & ~told.isnan()
+        if not known.any():
+            return
+        gap = (self._logprobs - told)[known].abs().mean().item()
         self._metrics["train"]["sampling_logp_difference"].append(gap)
         bound = sampler_gap(self.model.dtype)
-        if math.isnan(gap):
-            raise FloatingPointError("the log-probabilities of a step are not numbers")
         if gap > bound:
             raise TrainingError(
                 "Completions are not sampled from the policy in training: the log-probability of a "
@@ -405,15 +411,17 @@ class FollowingTrainer(GroupTrainer):
         self.current_gradient_accumulation_steps = self.args.gradient_accumulation_steps
         self._prepared = self.accelerator.prepare_model(self.model)
 
-    def compute(self, batches: Sequence[dict[str, Any]]) -> tuple[float, dict[str, list[float]]]:
-        """Add to the gradients. The loss, and what was measured on the way, by name."""
+    def compute(self, batches: Sequence[dict[str, Any]] | None) -> tuple[float, dict[str, list[float]]]:
+        """Add to the gradients. The loss, and what was measured on the way, by name. None: of the latest
+        batches once more."""
         device = self.accelerator.device
-        self._buffered_inputs = [
-            {name: one.to(device) if isinstance(one, Tensor) else one for name, one in batch.items()}
-            for batch in batches
-        ]
+        if batches is not None:
+            self._buffered_inputs = [
+                {name: one.to(device) if isinstance(one, Tensor) else one for name, one in batch.items()}
+                for batch in batches
+            ]
         self._step = 0
-        loss = sum(self.training_step(self._prepared, {}, None).item() for _ in batches)
+        loss = sum(self.training_step(self._prepared, {}, None).item() for _ in self._buffered_inputs)
         measured = {name: [*values] for name, values in self._metrics["train"].items() if name != "step_time"}
         self._metrics["train"].clear()
         return loss, measured

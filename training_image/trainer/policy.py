@@ -1,4 +1,4 @@
-"""The model in training: where it runs, in which precision, with which adapter, and what it may write."""
+"""The model in training: where it runs, in which precision and with which adapter."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,6 @@ from transformers.utils.quantization_config import Mxfp4Config
 
 from outcrop.hyperparameters import TrainingHyperparameters
 from outcrop.types.base_model import Attention
-from training_image.constraints import Constraint, Vocabulary
-from training_image.generate import stop_tokens
-from training_image.grammars import GrammarError, response_format_grammar
-from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.errors import TrainingError
 
 _MXFP4 = "mxfp4"
@@ -70,28 +66,6 @@ def _unpacked(config: Any) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def constraint(
-    response_format: Mapping[str, Any] | None, chat: ChatFormat, model: Any, tokenizer: Any
-) -> Constraint | None:
-    """What holds completions to the job's `response_format`, after their thought.
-
-    Raises: TrainingError if nothing can.
-    """
-    grammar = response_format_grammar(response_format, chat.thought) if response_format else None
-    if grammar is None:
-        return None
-    if chat.has_channels:
-        raise TrainingError(
-            "method.reinforcement.response_format cannot be kept to by this model, which answers in "
-            "channels: leave it out, and have the prompt ask for the form and the grader check it."
-        )
-    vocabulary = Vocabulary(tokenizer, stop_tokens(model, tokenizer), model.config.vocab_size)
-    try:
-        return vocabulary.constraint(grammar)
-    except GrammarError as error:
-        raise TrainingError(f"method.reinforcement.response_format cannot be kept to: {error}") from error
 
 
 def precision() -> torch.dtype:

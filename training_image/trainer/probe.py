@@ -42,7 +42,7 @@ def check_adapter_is_sampled(model: Any, sampler: Sampler, prompt: Sequence[int]
         without = _logprobs(model, prompt, made)
         if _distance(own, without) > _DISTINCT * bound:
             break  # what says the same with it and without it shows nothing
-    told = [logprob for one in made for logprob in (*one.logprobs, *([one.stop[1]] if one.stop else []))]
+    told = _told(made)
     if (gap := _distance(own, told)) > bound:
         is_base = _distance(without, told) <= bound
         raise TrainingError(
@@ -51,6 +51,21 @@ def check_adapter_is_sampled(model: Any, sampler: Sampler, prompt: Sequence[int]
             f"(rounding: at most {bound}), and the sampler's are "
             f"{'those of the model without it' if is_base else 'of neither the one nor the other'}."
         )
+
+
+def check_is_policy(model: Any, prompt: Sequence[int], made: Generated, *, bound: float) -> None:
+    """Raises: TrainingError if a free completion at temperature 1 is not the model's own."""
+    gap = _distance(_logprobs(model, prompt, [made]), _told([made]))
+    if gap > bound:
+        raise TrainingError(
+            "Completions are not sampled from the policy in training: the log-probability of a token differs "
+            f"by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"
+        )
+
+
+def _told(made: Sequence[Generated]) -> list[float]:
+    """What the sampler says of all tokens of the completions."""
+    return [logprob for one in made for logprob in (*one.logprobs, *([one.stop[1]] if one.stop else []))]
 
 
 @contextmanager

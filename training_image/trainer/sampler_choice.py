@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import torch
 
-from training_image.sampling import Sampling
 from training_image.trainer import vllm_server
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.sampler import LoopSampler, Sampler
@@ -29,7 +28,6 @@ def choose(
     wanted: str,
     base: Path,
     stop_token_ids: Collection[int],
-    sampling: Sampling,
     *,
     context: int,
     seed: int,
@@ -51,8 +49,6 @@ def choose(
         )
     settings = EngineSettings(
         context=context,
-        temperature=sampling.temperature,
-        constrained=sampling.constraint is not None,
         memory_share=_SERVER_SHARE if gpus else _free_share(),
         seed=seed,
     )

@@ -105,9 +105,13 @@ class Team:
         for follower, content in zip(self.followers, contents, strict=True):
             follower.send((what, content))
 
-    def hand_out(self, model: Any, batches: Sequence[dict[str, Any]]) -> None:
-        """To each follower the groups of a step whose gradients it computes; the others are the leader's."""
-        shares = [[_moved(one) for one in batches[rank :: self.size]] for rank in range(1, self.size)]
+    def hand_out(self, model: Any, batches: Sequence[dict[str, Any]] | None) -> None:
+        """To each follower the groups of a step whose gradients it computes; the others are the leader's.
+        None: those of the update before, of which it knows what the policy said then."""
+        shares = [
+            None if batches is None else [_moved(one) for one in batches[rank :: self.size]]
+            for rank in range(1, self.size)
+        ]
         self.tell(model, "train", shares)
 
     def is_own(self, place: int) -> bool:
@@ -142,7 +146,7 @@ class TeamSampler:
             (
                 [*prompts[start:end]],
                 [replace(one, constraint=None) for one in samplings[start:end]],
-                [one.constraint is not None for one in samplings[start:end]],
+                [one.constraint and one.constraint.grammar for one in samplings[start:end]],
             )
             for start, end in zip(starts[1:], ends[1:], strict=True)
         ]

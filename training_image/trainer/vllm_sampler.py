@@ -6,6 +6,7 @@ adapter itself. Written against vLLM 0.31.0 (`tests/trainer/vllm_signatures.json
 """
 
 import itertools
+import math
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,29 +28,15 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 class EngineSettings:
     context: int
     """Tokens of the longest prompt and its completion."""
-    temperature: float
-    """Of the job's rollouts: log-probabilities are told at this one."""
-    constrained: bool
-    """Whether rollouts keep to a form."""
     memory_share: float
     """Of the GPU's memory, the engine's when it is awake."""
     seed: int
 
-    @property
-    def logprobs_mode(self) -> str:
-        """Our log-probabilities are the model's own at the job's temperature. vLLM tells them before it does
-        anything to them, or after all it does, a form included.
 
-        Raises: TrainingError if neither is meant.
-        """
-        if self.temperature == 1:
-            return "raw_logprobs"
-        if self.constrained:
-            raise TrainingError(
-                f"temperature is {self.temperature:g} and there is a response_format: vLLM tells no "
-                "log-probabilities that fit both. Set temperature to 1, or leave response_format out."
-            )
-        return "processed_logprobs"
+LOGPROBS_MODE = "processed_logprobs"
+"""At each request's own temperature. vLLM masks what a form forbids before anything else (`sample_tokens` of
+`v1/worker/gpu_model_runner.py`), so that no mode tells the model's own log-probabilities of a formed
+completion."""
 
 
 def lora_rank(model: Any) -> int:
@@ -78,8 +65,12 @@ def sampling_parameters(sampling: Sampling, stop: Collection[int]) -> dict[str, 
     }
 
 
-def generated(token_ids: Sequence[int], logprobs: Sequence[float], finish_reason: str | None) -> Generated:
-    """vLLM's completion has the stop token in it."""
+def generated(
+    token_ids: Sequence[int], logprobs: Sequence[float], finish_reason: str | None, *, is_formed: bool
+) -> Generated:
+    """vLLM's completion has the stop token in it, and log-probabilities of what its form has left."""
+    if is_formed:
+        logprobs = [math.nan] * len(logprobs)
     if finish_reason == "stop":
         return Generated([*token_ids[:-1]], [*logprobs[:-1]], "stop", (token_ids[-1], logprobs[-1]))
     return Generated([*token_ids], [*logprobs], "length")
@@ -120,7 +111,9 @@ class VLLMSampler:
         while self._engine.has_unfinished_requests():
             for output in self._engine.step():
                 if output.finished:
-                    place, one = int(output.request_id), _read(output.outputs[0])
+                    place = int(output.request_id)
+                    is_formed = samplings[place].constraint is not None
+                    one = _read(output.outputs[0], is_formed=is_formed)
                     made[place] = one
                     if on_end:
                         on_end(place, one)
@@ -197,7 +190,7 @@ class VLLMSampler:
             "gpu_memory_utilization": self._settings.memory_share,
             "enable_sleep_mode": True,
             "enable_prefix_caching": True,
-            "logprobs_mode": self._settings.logprobs_mode,
+            "logprobs_mode": LOGPROBS_MODE,
             "generation_config": "vllm",  # the folder's own top_p and temperature are not the job's
             "seed": self._settings.seed,
             "disable_log_stats": True,
@@ -217,9 +210,9 @@ class VLLMSampler:
         self._engine.add_lora(self._adapter)
 
 
-def _read(output: Any) -> Generated:
+def _read(output: Any, *, is_formed: bool) -> Generated:
     """Each place of `logprobs` tells of the token that was drawn, and of no other."""
     ids = list(output.token_ids)
     told: Sequence[Mapping[int, Any]] = output.logprobs
     logprobs = [place[token].logprob for place, token in zip(told, ids, strict=True)]
-    return generated(ids, logprobs, output.finish_reason)
+    return generated(ids, logprobs, output.finish_reason, is_formed=is_formed)

@@ -18,7 +18,13 @@ from training_image.generate import Generated, OnEnd
 from training_image.sampling import Sampling
 from training_image.trainer import policy_files
 from training_image.trainer.errors import TrainingError
-from training_image.trainer.vllm_sampler import EngineSettings, generated, lora_rank, sampling_parameters
+from training_image.trainer.vllm_sampler import (
+    LOGPROBS_MODE,
+    EngineSettings,
+    generated,
+    lora_rank,
+    sampling_parameters,
+)
 
 PORT = 8199
 _AT_ONCE = 256
@@ -41,7 +47,7 @@ def command(model: Any, base: Path, settings: EngineSettings, gpus: int) -> list
         *("--tensor-parallel-size", str(gpus)),
         *("--max-model-len", str(settings.context)),
         *("--gpu-memory-utilization", str(settings.memory_share)),
-        *("--logprobs-mode", settings.logprobs_mode),
+        *("--logprobs-mode", LOGPROBS_MODE),
         *("--generation-config", "vllm"),
         *("--structured-outputs-config", '{"backend": "guidance"}'),
         *("--seed", str(settings.seed)),
@@ -134,7 +140,12 @@ class ServedSampler:
         if sampling.constraint:
             body["structured_outputs"] = {"grammar": sampling.constraint.grammar}
         choice = self._post("/v1/completions", body).json()["choices"][0]
-        return generated(choice["token_ids"], choice["logprobs"]["token_logprobs"], choice["finish_reason"])
+        return generated(
+            choice["token_ids"],
+            choice["logprobs"]["token_logprobs"],
+            choice["finish_reason"],
+            is_formed=sampling.constraint is not None,
+        )
 
     def _change_adapter(self, model: Any) -> None:
         self._updates += 1
