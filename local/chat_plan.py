@@ -11,7 +11,9 @@ from outcrop.types.chat import AllowedToolsChoice, ChatRequest, NamedTool, Tool
 from training_image.answer_reader import AnswerReader
 from training_image.chat_prompt import ChatPrompt
 from training_image.grammars import GrammarError, Thought, grammar, response_format_rule
+from training_image.harmony import ChannelReader
 from training_image.sampling import Sampling
+from training_image.tool_calls import reader_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,9 @@ class ChatPlan:
     may_call: bool
     must_call: bool
 
-    def reader(self) -> AnswerReader:
+    def reader(self) -> AnswerReader | ChannelReader:
         """Of one completion."""
-        return AnswerReader(self.thought, calls=self.may_call)
+        return reader_of(self.thought, calls=self.may_call)
 
 
 def chat_plan(asked: ChatRequest, base: BaseModel) -> ChatPlan:

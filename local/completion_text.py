@@ -57,5 +57,6 @@ class CompletionText:
 
     def _beginning_of_stop(self, text: str) -> int:
         """How many characters at the end of `text` may turn out to begin a stop string."""
-        lengths = range(max((len(stop) for stop in self._stops), default=1) - 1, 0, -1)
+        longest = max((len(stop) for stop in self._stops), default=1) - 1
+        lengths = range(min(longest, len(text)), 0, -1)
         return next((n for n in lengths if any(stop.startswith(text[-n:]) for stop in self._stops)), 0)

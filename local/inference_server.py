@@ -29,6 +29,7 @@ from outcrop import base_models
 from outcrop.errors import UnavailableError
 from outcrop.types.chat import Tool
 from outcrop.types.chat_message import ChatMessage
+from training_image import harmony
 from training_image.chat_prompt import ChatPrompt, chat_prompt
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class LoadedModel:
         fast_bfloat16 = device == "cuda" or cpu.get("amx_bf16") or cpu.get("avx512_bf16")
         dtype = torch.bfloat16 if fast_bfloat16 else torch.float32
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        # Marks between channels are special tokens, and what is said is known by them.
+        self._has_channels = harmony.CHANNEL in (self._tokenizer.chat_template or "")
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         self._model = model.to(device).eval()  # becomes a PeftModel with the first adapter
         self._loaded: list[Path] = []
@@ -71,7 +74,9 @@ class LoadedModel:
         return tokens or [next(token for token in first if token is not None)]
 
     def decode(self, tokens: list[int]) -> str:
-        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self._tokenizer.decode(
+            tokens, skip_special_tokens=not self._has_channels, clean_up_tokenization_spaces=False
+        )
 
     def token_bytes(self, token: int) -> bytes:
         return self._vocabulary.bytes_of(token)

@@ -1,15 +1,17 @@
 """The grammar of a completion that may, or must, call functions.
 
-Free text is free until `<tool_call>`; from there on it is a call of a known function with arguments of its
-schema. So a call can always be read, and `strict` is kept to, with or without `tool_choice`.
+Free text is free until `<tool_call>`, or until a message of GPT-OSS has a recipient; from there on it is a
+call of a known function with arguments of its schema. So a call can always be read, and `strict` is kept to,
+with or without `tool_choice`.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
 from outcrop.errors import APIError
 from outcrop.types.chat import FunctionDefinition
-from training_image.grammars import Thought, grammar, json_rule
+from training_image.grammars import Thought, channel_call, grammar, json_rule
 
 _ANY_ARGUMENTS = {"type": "object"}
 _NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -33,6 +35,12 @@ def tool_grammar(
 
     Raises: APIError for a strict function whose schema cannot be kept to; those of others are passed over.
     """
+    if thought == "channels":
+        heard = [
+            channel_call(re.escape(function.name), _arguments(number, function, refused))
+            for number, function in enumerate(functions)
+        ]
+        return grammar(None if must_call else text or "FREE", thought, call=" | ".join(heard))
     calls = [
         f'call{number}: {_opening(function)} {_arguments(number, function, refused)} "}}"'
         for number, function in enumerate(functions)

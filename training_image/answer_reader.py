@@ -13,12 +13,7 @@ from training_image.call_scanner import CallArguments, CallScanner, CallStart
 from training_image.grammars import Thought
 
 _Mode = Literal["start", "thought", "answer", "call"]
-_FIRST: dict[Thought, _Mode] = {
-    "none": "answer",
-    "optional": "start",
-    "open": "thought",
-    "channels": "answer",
-}
+_FIRST: dict[Thought, _Mode] = {"none": "answer", "optional": "start", "open": "thought"}
 _THINK, _THINK_END, _CALL = "<think>", "</think>", "<tool_call>"
 
 

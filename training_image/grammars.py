@@ -12,15 +12,9 @@ Thought = Literal["none", "optional", "open", "channels"]
 open already, the prompt's end being `<think>`. `channels`: thoughts are messages of their own
 (`training_image.harmony`), and what is constrained is the last one, in the final channel."""
 
-_CHANNELS = """before: <|channel|> ("analysis" | "commentary") <|message|> FREE <|end|> <|start|> "assistant"
-final: <|channel|> "final" form <|message|> answer <|return|>
-form: (" "? <|constrain|> "json" | " json")?
-"""
-_CHANNEL_CALL = r"""<|channel|> TO form <|message|> FREE <|call|> | RECIPIENT heard
-heard: <|channel|> "commentary" form <|message|> FREE <|call|>
-TO: /commentary to=functions\.[a-zA-Z0-9_.\-]+/
-RECIPIENT: / to=functions\.[a-zA-Z0-9_.\-]+/"""
-"""A call stands in the head of its message, before the channel or after it."""
+_BEFORE = 'before: <|channel|> ("analysis" | "commentary") <|message|> FREE <|end|> <|start|> "assistant"'
+_FINAL = 'final: <|channel|> "final" form <|message|> answer <|return|>'
+_FORM = 'form: (" "? <|constrain|> "json" | " json")?'
 _WHITESPACE = r"(\n {0,24}|[ \t])"
 """Between JSON's tokens: a blank, or a new line with its indentation. Any whitespace at all, as JSON would
 have it, lets a model that is unsure of what comes next write blank lines until its tokens are used up."""
@@ -37,31 +31,41 @@ def json_rule(schema: Mapping[str, Any]) -> str:
 
 
 def grammar(
-    answer: str, thought: Thought = "none", *, call: str | None = None, tags: Collection[str] = ()
+    answer: str | None, thought: Thought = "none", *, call: str | None = None, tags: Collection[str] = ()
 ) -> str:
     """A whole grammar: `answer` is the right side of the rule for all that comes after the thought, and may
-    be followed by lines with rules of its own. `call` is the same for what may stand in its place.
+    be followed by lines with rules of its own. `call` is the same for what may stand in its place, or has to
+    if there is no `answer`.
 
     `tags`: those that are tokens which no text contains, in the eyes of whoever reads the grammar. Others are
     text.
     """
-    rules = [_start(thought, "" if call is None else " | call", tags), f"answer: {answer}"]
-    rules += [] if call is None else [f"call: {call}"]
-    return "\n".join(["%llguidance {}", *rules, r"GAP: /\n{0,2}/", r"FREE: /(.|\n)*/", ""])
+    given = [f"{name}: {rule}" for name, rule in (("answer", answer), ("call", call)) if rule is not None]
+    last = "final" if thought == "channels" else "answer"
+    ends = " | ".join(name for name, rule in ((last, answer), ("call", call)) if rule is not None)
+    rules = [*_start(thought, ends, tags), *given, r"GAP: /\n{0,2}/", r"FREE: /(.|\n)*/"]
+    return "\n".join(["%llguidance {}", *rules, ""])
 
 
-def _start(thought: Thought, or_call: str, tags: Collection[str]) -> str:
+def channel_call(name: str, arguments: str) -> str:
+    """The right side of GPT-OSS's call of a function, which stands in the head of its message before the
+    channel or after it. `name` is a regular expression, `arguments` a rule's right side."""
+    first = rf"<|channel|> /commentary to=functions\.{name}/"
+    second = rf'/ to=functions\.{name}/ <|channel|> "commentary"'
+    return f"({first} | {second}) form <|message|> {arguments} <|call|>"
+
+
+def _start(thought: Thought, ends: str, tags: Collection[str]) -> list[str]:
     match thought:
         case "none":
-            return f"start: answer{or_call}"
+            return [f"start: {ends}"]
         case "optional":
-            start = f"start: answer{or_call} | thought GAP (answer{or_call})"
-            return f"{start}\n{_enclosed('thought', '<think>', '</think>', tags)}"
+            enclosed = _enclosed("thought", "<think>", "</think>", tags)
+            return [f"start: {ends} | thought GAP ({ends})", enclosed]
         case "open":
-            start = f"start: thought GAP (answer{or_call})"
-            return f"{start}\n{_enclosed('thought', '', '</think>', tags)}"
+            return [f"start: thought GAP ({ends})", _enclosed("thought", "", "</think>", tags)]
         case "channels":
-            return f"start: before* (final{or_call})\n{_CHANNELS}"
+            return [f"start: before* ({ends})", _BEFORE, _FORM, *([_FINAL] if "final" in ends else [])]
 
 
 def _enclosed(name: str, opening: str, closing: str, tags: Collection[str]) -> str:
@@ -75,7 +79,7 @@ def _enclosed(name: str, opening: str, closing: str, tags: Collection[str]) -> s
 def _any_calls(thought: Thought, tags: Collection[str]) -> str:
     """The right side of the rule of calls of whatever function."""
     if thought == "channels":
-        return _CHANNEL_CALL
+        return channel_call(r"[a-zA-Z0-9_.\-]+", "FREE")
     return f"one (GAP one)*\n{_enclosed('one', '<tool_call>', '</tool_call>', tags)}"
 
 

@@ -4,12 +4,18 @@ from typing import Any
 
 from training_image.answer_reader import AnswerReader, CallArguments, CallStart, Content
 from training_image.grammars import Thought
+from training_image.harmony import ChannelReader
+
+
+def reader_of(thought: Thought, *, calls: bool) -> AnswerReader | ChannelReader:
+    """What reads one completion; `calls`: whether it may call at all."""
+    return ChannelReader() if thought == "channels" else AnswerReader(thought, calls=calls)
 
 
 def read(text: str, thought: Thought = "none", *, calls: bool = True) -> tuple[str, list[dict[str, Any]]]:
     """What the completion says beside its thought and its calls, and the calls as a message of the chat API
-    has them; `calls`: whether it may call at all."""
-    reader = AnswerReader(thought, calls=calls)
+    has them."""
+    reader = reader_of(thought, calls=calls)
     said: list[str] = []
     called: list[dict[str, Any]] = []
     for part in reader.feed(text) + reader.end():

@@ -35,6 +35,14 @@ def test_what_may_begin_a_stop_string_is_kept_back_until_it_is_known() -> None:
     assert (pieces, text.end(), text.is_stopped) == (["x", "", "", "ENx", "", ""], "EN", False)
 
 
+def test_a_long_stop_string_that_comes_in_pieces_stops_the_text() -> None:
+    text = CompletionText(decode, ["a long one"])
+
+    pieces = [text.add(byte) for byte in b"xa long one"]
+
+    assert ("".join(pieces), text.is_stopped) == ("x", True)
+
+
 @pytest.mark.parametrize(
     ("stops", "expected"), [(["END"], "th"), (["x", "hE"], "t"), (["never"], "thEND is")]
 )

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from tests import tiny_qwen
-from training_image import harmony
+from training_image import tool_calls
+from training_image.answer_reader import Content, Thinking
+from training_image.call_scanner import CallArguments, CallStart
+from training_image.harmony import ChannelReader
 from training_image.trainer.chat_format import ChatFormat
 
 MARKS = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>", "<|call|>")
@@ -42,14 +45,14 @@ def test_the_final_channel_is_what_is_said(tokenizer: Any) -> None:
     text = completion(tokenizer, {"role": "assistant", "thinking": "It rains?", "content": "Rain."})
 
     assert "It rains?" in text
-    assert harmony.read(text) == ("Rain.", [])
+    assert tool_calls.read(text, "channels") == ("Rain.", [])
 
 
 def test_a_call_is_read_as_the_template_writes_it(tokenizer: Any) -> None:
     call = {"function": {"name": "weather", "arguments": {"city": "Paris"}}}
     text = completion(tokenizer, {"role": "assistant", "thinking": "I look.", "tool_calls": [call]})
 
-    said, [called] = harmony.read(text)
+    said, [called] = tool_calls.read(text, "channels")
 
     assert said == ""
     assert called["function"]["name"] == "weather"
@@ -82,9 +85,30 @@ def test_a_call_is_read_as_the_template_writes_it(tokenizer: Any) -> None:
     ],
 )
 def test_whatever_the_model_writes_is_read(text: str, said: str, calls: int) -> None:
-    found, called = harmony.read(text)
+    found, called = tool_calls.read(text, "channels")
 
     assert (found, len(called)) == (said, calls)
+
+
+@pytest.mark.parametrize("calls", [False, True])
+def test_a_cut_anywhere_changes_nothing(calls: bool) -> None:
+    last = "final<|message|>b < c <|" if not calls else "commentary to=functions.f json<|message|>{}"
+    text = f"<|channel|>analysis<|message|>a<|x|><|end|><|start|>assistant<|channel|>{last}"
+    whole = said(ChannelReader(), [text])
+
+    assert whole == ("a<|x|>", "", "{}") if calls else ("a<|x|>", "b < c <|", "")
+    for cut in range(len(text)):
+        assert said(ChannelReader(), [text[:cut], text[cut:]]) == whole
+    assert said(ChannelReader(), list(text)) == whole
+
+
+def said(reader: ChannelReader, pieces: list[str]) -> tuple[str, ...]:
+    """Thoughts, answers, and arguments of calls."""
+    parts = [part for piece in pieces for part in reader.feed(piece)] + reader.end()
+    texts = [(type(part), part.text) for part in parts if not isinstance(part, CallStart)]
+    return tuple(
+        "".join(text for of, text in texts if of is kind) for kind in (Thinking, Content, CallArguments)
+    )
 
 
 def test_tokens_keep_the_marks_that_the_grader_does_not_see(tokenizer: Any) -> None:
@@ -95,7 +119,7 @@ def test_tokens_keep_the_marks_that_the_grader_does_not_see(tokenizer: Any) -> N
 
     decoded = chat.text(tokenizer(text, add_special_tokens=False).input_ids)
 
-    assert chat.has_channels
+    assert chat.thought == "channels"
     assert chat.read(decoded, False) == ("rain", [])
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from outcrop.types.chat import Tool
 from outcrop.types.chat_message import ChatMessage
-from training_image import harmony, tool_calls
+from training_image import tool_calls
 from training_image.chat_prompt import ChatPrompt, chat_prompt
 from training_image.grammars import Thought
 
@@ -22,8 +22,6 @@ class ChatFormat:
         """`reasoning_effort`: the job's; the tuned model is to be asked with the same."""
         self._tokenizer = tokenizer
         self._effort = None if reasoning_effort == "default" else reasoning_effort
-        self.has_channels = harmony.CHANNEL in tokenizer.get_chat_template()
-        """Whether the model speaks as GPT-OSS does."""
 
     def tokens(self, question: Mapping[str, Any]) -> list[int]:
         """The prompt of one of `dataset.question`s: the very one that the tuned model is asked with later.
@@ -35,12 +33,10 @@ class ChatFormat:
 
     def text(self, token_ids: Sequence[int]) -> str:
         """A completion in letters. Where special tokens part what is said from what is thought, they stay."""
-        return self._tokenizer.decode(token_ids, skip_special_tokens=not self.has_channels)
+        return self._tokenizer.decode(token_ids, skip_special_tokens=self.thought != "channels")
 
     def read(self, text: str, may_call: bool) -> tuple[str, list[dict[str, Any]]]:
         """What a completion says after its thought and beside its calls, and the calls."""
-        if self.has_channels:
-            return harmony.read(text)
         if self.thought == "none" and not may_call:
             return text, []
         return tool_calls.read(text, self.thought, calls=may_call)
