@@ -12,7 +12,7 @@ from constructs import Construct
 
 from outcrop.serving.bedrock_import_models import TAG
 from stacks.constructs.python_function import PythonFunction
-from stacks.permissions import allow
+from stacks.permissions import allow, taken_by
 from stacks.storage import StorageStack
 
 _NO_RESOURCE = "the action knows no resource"
@@ -28,16 +28,10 @@ class ImportRole(Construct):
     def __init__(self, scope: Construct, id: str, *, storage: StorageStack) -> None:
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
-        conditions = {
-            "StringEquals": {"aws:SourceAccount": stack.account},
-            "ArnLike": {"aws:SourceArn": _arn(stack, "model-import-job")},
-        }
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(  # pyright: ignore[reportArgumentType]
-                "bedrock.amazonaws.com", conditions=conditions
-            ),
+            assumed_by=taken_by(self, "bedrock.amazonaws.com", for_any=_arn(stack, "model-import-job")),
         )
         storage.allow_objects(self.role, "s3:GetObject", under=["projects/*/jobs/*/merged/*"])
 

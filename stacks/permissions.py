@@ -12,7 +12,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import IConstruct
+from constructs import Construct, IConstruct
 
 Grantee = lambda_.Function | sfn.StateMachine | iam.Role
 
@@ -34,6 +34,16 @@ def allow(
     wide = [resource for resource in on if "*" in resource]
     if wide:
         explain(grantee, wide, because)
+
+
+def taken_by(scope: Construct, service: str, *, for_any: str = "") -> iam.IPrincipal:
+    """A service that may assume a role, for something of this account; for what has an ARN of the pattern
+    `for_any`, if one is given. It would else do so for whoever names the role, from another account too (the
+    "confused deputy"). Lambda, which refuses roles of other accounts, says nothing of whom it works for."""
+    conditions: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
+    if for_any:
+        conditions["ArnLike"] = {"aws:SourceArn": for_any}
+    return iam.ServicePrincipal(service, conditions=conditions)  # pyright: ignore[reportReturnType]
 
 
 def allow_pulling(grantee: Grantee, repository: str) -> None:

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
 from stacks.deployment import Deployment
-from stacks.permissions import allow, allow_pulling
+from stacks.permissions import allow, allow_pulling, taken_by
 from stacks.serving_settings import IMAGE
 from stacks.storage import StorageStack
 
@@ -28,7 +28,7 @@ class EndpointRole(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+            assumed_by=taken_by(self, "sagemaker.amazonaws.com"),
         )
         storage.allow_objects(self.role, "s3:GetObject", under=["models/*", "projects/*/adapters/*"])
         stack = cdk.Stack.of(self)

@@ -10,7 +10,7 @@ from stacks.constructs.container_image import ContainerImage
 from stacks.deployment import Deployment
 from stacks.graders import allow_graders
 from stacks.judges import allow_judges
-from stacks.permissions import allow, allow_pulling
+from stacks.permissions import allow, allow_pulling, taken_by
 from stacks.s3_sources import allow_s3_sources
 from stacks.storage import StorageStack
 from stacks.training_network import allow_network
@@ -35,7 +35,7 @@ class TrainingStack(cdk.Stack):
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+            assumed_by=taken_by(self, "sagemaker.amazonaws.com"),
         )
         storage.allow_objects(self.role, "s3:GetObject", under=["models/*", "projects/*"])
         storage.allow_objects(

@@ -20,7 +20,7 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
-from stacks.permissions import acknowledge, allow
+from stacks.permissions import acknowledge, allow, taken_by
 
 _KEPT_IMAGES = 5
 _OVER = ["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
@@ -80,7 +80,7 @@ class ContainerImage(Construct):
         role = iam.Role(
             self,
             "BuildRole",
-            assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+            assumed_by=taken_by(self, "codebuild.amazonaws.com"),
         )
         log_group.grant_write(role)
         allow(

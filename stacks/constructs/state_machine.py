@@ -7,7 +7,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction
-from stacks.permissions import acknowledge, allow
+from stacks.permissions import acknowledge, allow, taken_by
 
 _FINDINGS = {
     "AwsSolutions-SF1": "a Standard execution keeps its events for 90 days; logging takes actions on '*'",
@@ -26,7 +26,7 @@ class StateMachine(sfn.StateMachine):
         self.own_role = iam.Role(
             scope,
             f"{id}Role",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),  # pyright: ignore[reportArgumentType]
+            assumed_by=taken_by(scope, "states.amazonaws.com"),
         )
         allow(self.own_role, "lambda:InvokeFunction", on=[function.function_arn for function in calls])
         super().__init__(

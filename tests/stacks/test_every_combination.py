@@ -14,10 +14,12 @@ from tests.stacks.test_scanners import REGIONS
 
 pytestmark = pytest.mark.slow
 
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:1"
 CHOICES: dict[str, list[Any]] = {
     "serving": ["sagemaker", "bedrock_import", "openai_compatible"],
     "sandbox_packages": ["layer", "full"],
-    "training_image": ["", "123456789012.dkr.ecr.us-west-2.amazonaws.com/outcrop:1"],
+    "training_image": ["", IMAGE],
+    "instance_count": [{}, {"qwen.qwen3-32b": 2}],
     "weights_source": ["auto", "huggingface", "jumpstart"],
     "hugging_face_secret": ["", "arn:aws:secretsmanager:us-west-2:123456789012:secret:hf-AbCdEf"],
     "spot": [False, True],
@@ -43,7 +45,10 @@ CHOICES: dict[str, list[Any]] = {
     "s3_sources": [{}, {"*": ["s3://their-data/sets"]}],
     "models": [["tiny-caps"], ["openai.gpt-oss-20b", "qwen.qwen3-32b"]],
 }
-NOT_TOGETHER: list[Mapping[str, Any]] = [{"spot": True, "warm_pool_seconds": 600}]
+NOT_TOGETHER: list[Mapping[str, Any]] = [
+    {"spot": True, "warm_pool_seconds": 600},
+    {"training_image": IMAGE, "instance_count": {"qwen.qwen3-32b": 2}},
+]
 """What the settings themselves refuse."""
 
 

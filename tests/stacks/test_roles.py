@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scripts import roles_table
+from scripts import roles_table, synthesis
 from scripts.roles_table import Statement, shown, statements
 from scripts.synthesis import reading
 from stacks.uv import ROOT
@@ -68,6 +68,39 @@ def test_a_grader_cannot_be_a_function_of_outcrops_own(templates: Templates, rol
     assert ":function:OutcropSandbox-*" not in names
     called = {action for one in found for action in one.actions if action.startswith("lambda:")}
     assert set(denied.actions) == called
+
+
+def test_a_service_takes_a_role_for_this_account_alone(templates: Templates) -> None:
+    anybodys = [
+        service
+        for template in templates.values()
+        for role in reading(template, "AWS::IAM::Role").values()
+        for trust in _properties(role)["AssumeRolePolicyDocument"]["Statement"]
+        if (service := trust["Principal"]["Service"]) != "lambda.amazonaws.com"
+        and trust.get("Condition", {}).get("StringEquals") != {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    ]
+
+    assert anybodys == ["apigateway.amazonaws.com"]  # the Region's own, for API Gateway's logs: CDK makes it
+
+
+def test_training_on_several_machines_takes_their_image_and_nothing_else() -> None:
+    one, several = (
+        {role: policy.statements for role, policy in Account(templates).policies().items()}
+        for templates in (synthesis.templates(), synthesis.templates(instance_count={"qwen.qwen3-32b": 2}))
+    )
+
+    pulls = [new for new in several["OutcropTraining"] if new not in one["OutcropTraining"]]
+
+    assert several.keys() - one.keys() == {"OutcropImages VerlImageBuild", "OutcropImages VerlImageStarter"}
+    for role in one:
+        assert [new["Action"] for new in several[role] if new not in pulls] == [
+            old["Action"] for old in one[role]
+        ]
+    assert {action for new in pulls for action in new["Action"]} == {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+    }
 
 
 def test_functions_have_no_managed_policy(templates: Templates) -> None:
