@@ -43,13 +43,13 @@ def columns(grader: Grader) -> list[Column]:
     """Every column that the grader's templates read. Its templates are valid (`opening.check`)."""
     return [
         Column(field, path)
-        for field, template in _templates(grader)
+        for field, template in templates(grader)
         for path in variables(template)
         if path[0] == "item"
     ]
 
 
-def _templates(grader: Grader) -> Iterator[tuple[str, str]]:
+def templates(grader: Grader) -> Iterator[tuple[str, str]]:
     """The texts of a definition that may hold variables, by field."""
     match grader:
         case StringCheckGrader() | TextSimilarityGrader():
@@ -62,7 +62,7 @@ def _templates(grader: Grader) -> Iterator[tuple[str, str]]:
             yield "instructions", grader.instructions
         case MultiGrader():
             for key, part in grader.graders.items():
-                for field, template in _templates(part):
+                for field, template in templates(part):
                     yield f"graders.{key}.{field}", template
         case LambdaGrader() | CustomCodeGrader() | PythonGrader():
             """A program reads what it likes."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from outcrop.graders import python_grader, string_check, text_similarity
 from outcrop.graders.calls import Calls
+from outcrop.graders.columns import templates
 from outcrop.graders.judges import grader as judge_grader
 from outcrop.graders.lambda_function import LambdaFunction
 from outcrop.graders.lambda_grader import LambdaGrader
 from outcrop.graders.multi import Combined, formula_of
 from outcrop.graders.reward import GradedCompletion, Grades, GradingError, Outcome, Score
+from outcrop.graders.template import validate
 from outcrop.settings import settings
 from outcrop.types.grader import (
     CustomCodeGrader,
@@ -67,11 +69,10 @@ def check(grader: Grader) -> None:
     """Raises: GradingError for a definition that no job could work with: a template, formula or ARN that is
     wrong, a function that does not exist, may not be called, or cannot be asked for now, a judge that this
     deployment does not have."""
+    if not isinstance(grader, MultiGrader):  # whose parts are checked one by one
+        for field, template in templates(grader):
+            validate(template, field)
     match grader:
-        case StringCheckGrader():
-            string_check.check(grader)
-        case TextSimilarityGrader():
-            text_similarity.check(grader)
         case MultiGrader():
             formula_of(grader)
             for key, part in grader.graders.items():

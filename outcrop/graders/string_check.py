@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from outcrop.graders.reward import GradedCompletion, Score
-from outcrop.graders.template import render, validate
+from outcrop.graders.template import render
 from outcrop.types.grader import StringCheckGrader
 
 _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
@@ -19,9 +19,3 @@ def grade(grader: StringCheckGrader, completion: GradedCompletion) -> Score:
     text = render(grader.input, completion.item, completion.sample)
     reference = render(grader.reference, completion.item, completion.sample)
     return Score(float(_OPERATIONS[grader.operation](text, reference)))
-
-
-def check(grader: StringCheckGrader) -> None:
-    """Raises: GradingError for a template that no row could make right."""
-    validate(grader.input, "input")
-    validate(grader.reference, "reference")

@@ -8,7 +8,6 @@ from outcrop.graders.calls import Calls
 from outcrop.graders.judges import prompt, verdict
 from outcrop.graders.judges.judge import Judge, Question
 from outcrop.graders.reward import LARGEST_REWARD, GradedCompletion, GradingError, Outcome
-from outcrop.graders.template import validate
 from outcrop.types.judge import DEFAULT, BedrockJudge, Judges, OpenAIJudge, find
 from outcrop.types.judge_grader import LabelModelGrader, ModelAsJudgeGrader, SamplingParams, ScoreModelGrader
 
@@ -56,13 +55,7 @@ def open_judge(grader: Definition, judges: Judges, calls: Calls) -> JudgeGrader:
 
 
 def check(grader: Definition, judges: Judges) -> None:
-    """Raises: GradingError for a template that no row could make right, a range that holds no reward, or a
-    judge that the deployment does not have."""
-    if isinstance(grader, ModelAsJudgeGrader):
-        validate(grader.instructions, "instructions")
-    else:
-        for n, message in enumerate(grader.input):
-            validate(message.text, f"input.{n}.content")
+    """Raises: GradingError for a range that holds no reward, or a judge that the deployment does not have."""
     if isinstance(grader, ScoreModelGrader) and max(map(abs, grader.range)) > LARGEST_REWARD:
         message = f"A reward has to be a number within ±{LARGEST_REWARD:g}."
         raise GradingError("invalid_reward", message, field="range")
