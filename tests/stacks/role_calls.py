@@ -35,15 +35,17 @@ class Recorder:
     made: dict[str, set[Request]] = field(default_factory=dict)
     _role: str | None = None
     _owner: int = 0
+    _turn: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
     def acting_as(self, role: str) -> Iterator[None]:
-        """One role at a time."""
-        self._role, self._owner = role, threading.get_ident()
-        try:
-            yield
-        finally:
-            self._role = None
+        """One role at a time: steps of two workflows that run side by side take turns."""
+        with self._turn:
+            self._role, self._owner = role, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._role = None
 
     @contextmanager
     def acting_as_nobody(self) -> Iterator[None]:
