@@ -4,6 +4,7 @@ Who asks for a forgotten one gets a 404, and then loads it again: `outcrop.servi
 unasked.
 """
 
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Adapters:
             if known and (known.source, known.base) == (source, base):
                 return known
             adapter = Adapter(name, base, source, self._root / f"adapter-{next(self._numbers)}")
-            _download(source, adapter.folder)
+            _download(source, adapter.folder, base)
             with self._lock:
                 self._forget(name)
                 self._known[name] = adapter
@@ -74,7 +75,8 @@ class Adapters:
             rmtree(adapter.folder)
 
 
-def _download(source: str, folder: Path) -> None:
+def _download(source: str, folder: Path, base: str) -> None:
+    """Raises: APIError for what is no adapter, or one of another model than `base`."""
     _, _, path = source.partition("s3://")
     bucket, _, prefix = path.partition("/")
     if not prefix:
@@ -87,3 +89,11 @@ def _download(source: str, folder: Path) -> None:
     if missing:
         rmtree(folder)
         raise APIError(f"lora_path: {source} is no adapter, it has no {missing[0]}.", param="lora_path")
+    trained_on = json.loads((folder / _FILES[0]).read_bytes())["base_model_name_or_path"]
+    if trained_on != base:
+        rmtree(folder)
+        raise APIError(
+            f"lora_path: the adapter at {source} was trained on '{trained_on}', and base_model_name is "
+            f"'{base}'. It answers on top of '{trained_on}' alone.",
+            param="lora_path",
+        )

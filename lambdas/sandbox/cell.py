@@ -197,4 +197,5 @@ def _ending(status: int) -> str:
 
 
 def _error(kind: str, message: str) -> Outcome:
-    return {"error": kind, "message": message}
+    """Half a surrogate pair in one message would make the answer, with all the other outcomes, no JSON."""
+    return {"error": kind, "message": message.encode(errors="replace").decode()}

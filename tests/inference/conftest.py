@@ -144,11 +144,13 @@ def adapter(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
+    from training_image.trainer.publish import save_adapter
+
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(models_dir / "tiny-caps")
     config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
     folder = tmp_path_factory.mktemp("random-lora")
-    get_peft_model(base, config).save_pretrained(str(folder))
+    save_adapter(get_peft_model(base, config), folder, "tiny-caps")
     return folder
 
 

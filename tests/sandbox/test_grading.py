@@ -139,6 +139,21 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     assert outcome["message"].endswith("xx the end")
 
 
+def test_a_message_that_is_no_text_costs_its_own_completion_only() -> None:
+    source = """
+def grade(sample, item):
+    if item["bad"]:
+        raise ValueError("\\ud800")
+    return 1
+"""
+
+    told = answer(source, [{"bad": True}, {"bad": False}])["outcomes"]
+
+    assert told[0]["error"] == "grader_exception"
+    assert "?" in told[0]["message"].encode().decode()
+    assert told[1] == {"reward": 1.0}
+
+
 def test_nothing_of_a_completion_is_left_for_the_next() -> None:
     source = """
 import builtins, json, math, mmap, os, sys, tempfile

@@ -221,8 +221,11 @@ def _store_adapter() -> None:
     from transformers import AutoModelForCausalLM
 
     from local.cache import weights
+    from training_image.trainer.publish import save_adapter
 
     base = AutoModelForCausalLM.from_pretrained(weights("tiny-caps"))
     with TemporaryDirectory() as folder:
-        get_peft_model(base, LoraConfig(r=1, target_modules=["q_proj"])).save_pretrained(folder)
+        save_adapter(
+            get_peft_model(base, LoraConfig(r=1, target_modules=["q_proj"])), Path(folder), "tiny-caps"
+        )
         ObjectStore().upload_folder(Path(folder), ADAPTER)

@@ -60,6 +60,13 @@ def test_rows_are_classed_by_their_tag_else_by_answers_that_come_again() -> None
     assert (unlike, named, objects) == ({}, {}, {})
 
 
+def test_what_is_too_long_for_an_event_is_no_class() -> None:
+    rows = [{"tag": "x" * 101, "reference_answer": answer} for answer in ("a", "b") * 3]
+
+    assert classes(rows) == dict(enumerate("ababab"))
+    assert classes([row | {"reference_answer": row["reference_answer"] * 101} for row in rows]) == {}
+
+
 def test_a_class_that_was_given_up_shows_behind_a_better_mean() -> None:
     found = by_class(rewards(1, 1, 1, 0, 0), {0: "yes", 1: "yes", 2: "yes", 3: "no", 4: "no", 9: "absent"})
 

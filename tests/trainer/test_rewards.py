@@ -165,6 +165,14 @@ def test_the_parts_of_a_multi_grader_are_told_beside_its_reward() -> None:
     assert rewards.latest[2].reward.metrics == {"right": 1.0, "polite": 0.0}
 
 
+def test_a_grader_that_names_another_metric_for_every_completion_fills_no_event() -> None:
+    rewards = [Reward(1.0, None, None, {f"of {n}": 1.0, "x" * 101: 2.0}, 0.0) for n in range(1000)]
+
+    told = mean_metrics([Graded(0, [], "good", one) for one in rewards])
+
+    assert [*told] == [f"of {n}" for n in range(50)]
+
+
 def test_judges_tokens_are_counted_once_for_equal_completions_and_for_failures_too() -> None:
     shared = Reward(1.0, None, None, {}, 0.0, {"a": TokenUsage(10, 2, 4), "b": TokenUsage(1, 1)})
     failed = Reward(None, "model_grader_parse_error", "?", {}, 0.0, {"a": TokenUsage(5, 3)})

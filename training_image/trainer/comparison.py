@@ -15,6 +15,7 @@ import numpy as np
 
 _CLASS_COLUMNS = ("tag", "class", "category")
 _MOST_TAGS, _MOST_ANSWERS = 50, 10
+_LONGEST_CLASS = 100
 _Z = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 2000
 REAL = 0.05
@@ -67,10 +68,11 @@ def by_class(rewards: Mapping[int, float], classes: Mapping[int, str]) -> dict[s
 
 def classes(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     """Row to its class: the column `tag`, `class` or `category`, if rows have one of them with at most 50
-    values; else the reference answer, if there are few answers that come again and again."""
+    values; else the reference answer, if there are few answers that come again and again. A class has a short
+    name: events say it."""
     for column in _CLASS_COLUMNS:
         found = {index: str(row[column]) for index, row in enumerate(rows) if row.get(column) is not None}
-        if found and len(set(found.values())) <= _MOST_TAGS:
+        if found and len(set(found.values())) <= _MOST_TAGS and _are_short(found.values()):
             return found
     answers = {
         index: row["reference_answer"]
@@ -79,7 +81,11 @@ def classes(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     }
     seen = Counter(answers.values())
     few = 2 <= len(seen) <= min(_MOST_ANSWERS, len(answers) // 3)
-    return answers if few else {}
+    return answers if few and _are_short(seen) else {}
+
+
+def _are_short(names: Iterable[str]) -> bool:
+    return all(len(name) <= _LONGEST_CLASS for name in names)
 
 
 @dataclass(frozen=True)

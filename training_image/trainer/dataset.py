@@ -11,7 +11,7 @@ from training_image.trainer.errors import TrainingError
 
 
 def rows(channel: Path) -> list[dict[str, Any]]:
-    """The rows of the one file in a channel. Raises: DatasetError, TrainingError.
+    """The rows of the one file in a channel. Raises: TrainingError that names it and the wrong lines.
 
     A channel is every object whose key begins as the file's: in a user's own bucket there may be a
     `train.jsonl.gz` beside `train.jsonl`.
@@ -20,7 +20,10 @@ def rows(channel: Path) -> list[dict[str, Any]]:
     if not files or not all(file.name.startswith(files[0].name) for file in files):
         raise TrainingError(f"The channel '{channel.name}' should hold one file; it holds {len(files)}.")
     with files[0].open("rb") as lines:
-        return dataset.read(lines)
+        try:
+            return dataset.read(lines)
+        except dataset.DatasetError as error:
+            raise TrainingError(f"The {channel.name} file cannot be used: {error.message}") from error
 
 
 def question(rows: Sequence[dict[str, Any]], index: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class History:
     without_reward: int = 0
     """The latest steps in which no completion got one."""
     entropies: list[float] = field(default_factory=list)
-    """Mean entropy of the policy in each step that had a gradient."""
+    """Mean entropy of the policy in each step."""
     zero_variance: list[float] = field(default_factory=list)
     """Of each step, the share of groups whose rewards were all equal."""
     lengths: list[float] = field(default_factory=list)

@@ -17,6 +17,9 @@ from training_image.trainer.failing import told_causes
 Read = Callable[[str, bool], tuple[str, list[dict[str, Any]]]]
 """`ChatFormat.read`: from a completion's text, and whether its row has tools, to what it says and calls."""
 
+_MOST_METRICS = 50
+_LONGEST_NAME = 100
+
 
 class Round(Protocol):
     def submit(self, completions: Sequence[GradedCompletion]) -> None: ...
@@ -142,14 +145,16 @@ def failures(graded: Sequence[Graded]) -> Counter[str]:
 
 def mean_metrics(graded: Sequence[Graded]) -> dict[str, float]:
     """What came beside the rewards, such as the parts of a `multi` grader: the mean of each over the
-    completions that have a reward.
+    completions that have a reward. Of very many only the first, which an event has room for: a function may
+    name another for every completion.
     """
     found: dict[str, list[float]] = {}
     for one in graded:
         if one.reward.reward is not None:
             for name, value in one.reward.metrics.items():
                 found.setdefault(name, []).append(value)
-    return {name: sum(values) / len(values) for name, values in found.items()}
+    told = [(name, values) for name, values in found.items() if len(name) <= _LONGEST_NAME][:_MOST_METRICS]
+    return {name: fmean(values) for name, values in told}
 
 
 def judges_tokens(*, train: Sequence[Graded], evaluated: Sequence[Graded]) -> dict[str, dict[str, int]]:

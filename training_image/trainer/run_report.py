@@ -5,6 +5,7 @@ adapters, the result. It knows nothing of who samples and who learns.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from statistics import fmean
 from typing import Any
 
@@ -205,7 +206,13 @@ class RunReport:
         if not self.history.published:
             raise TrainingError("No checkpoint could be written during the whole training: is the disk full?")
         step, metrics = self.history.best_step(), self.history.metrics()
-        self._publisher.fetch_adapter(step, folder)
+        try:
+            self._publisher.fetch_adapter(step, folder)
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # the model is in the bucket: it needs no copy here
+            rmtree(folder, ignore_errors=True)
+            self.warn(step, f"The adapter could not be copied to {folder}: {error.strerror or error}.")
         told = "".join(
             f", {name.replace('_', ' ')} {metrics[name]:.3f}"
             for name in ("valid_reward_base", "valid_reward_tuned")
