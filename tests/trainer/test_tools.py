@@ -1,12 +1,14 @@
 """Rows with tools: the policy reads them as the tuned model will, and its calls reach the grader."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from outcrop.errors import APIError
 from outcrop.graders.pipeline import GraderPipeline
-from outcrop.types.grader import MultiGrader
+from outcrop.types.grader import MultiGrader, StringCheckGrader
 from tests import tiny_qwen
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
@@ -141,3 +143,83 @@ def test_the_tags_of_a_call_are_text_where_a_row_has_no_tools(tokenizer: Any) ->
     given = rewards.rewards(rewards.round([question([{"messages": MESSAGES}], 0)]), [CALL])
 
     assert given == [1.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gptoss", "qwen3"])
+def test_a_policy_learns_from_calls_that_its_grader_has_read(family: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from local.tool_grammar import tool_grammar
+    from outcrop.base_models import find
+    from outcrop.types.chat import FunctionDefinition
+    from tests import tiny_architectures
+    from tests.trainer.conftest import HYPERPARAMETERS
+    from training_image.constraints import Vocabulary
+    from training_image.generate import stop_tokens
+    from training_image.grammars import json_rule
+    from training_image.sampling import Sampling
+    from training_image.trainer import dataset, grpo, policy
+    from training_image.trainer.forms import Forms
+    from training_image.trainer.prompts import PromptQueue
+    from training_image.trainer.sampler import LoopSampler
+
+    known = find("openai.gpt-oss-20b" if family == "gptoss" else "qwen.qwen3-8b")
+    assert known
+    folder = tiny_architectures.build("gpt-oss" if family == "gptoss" else "qwen3", tmp_path / "model")
+    attention = {"attn_implementation": "eager" if family == "gptoss" else "sdpa"}
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **attention)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    chat = ChatFormat(tokenizer, "none" if family == "qwen3" else "low")
+    called = {"type": "string_check", "operation": "like", "reference": '"name": "weather"'}
+    grader = StringCheckGrader.model_validate(called | {"name": "called", "input": "{{sample.output_tools}}"})
+    rows = [{"messages": MESSAGES, "tools": [WEATHER]}]
+    numbers = HYPERPARAMETERS.model_copy(
+        update={
+            "lora_targets": known.lora_targets,
+            "max_steps": 1,
+            "prompts_per_step": 1,
+            "num_generations": 8,
+        }
+    )
+    # A random model writes no call that could be read, unless it is led.
+    led = tool_grammar(
+        [FunctionDefinition(name="weather", parameters={"type": "object", "additionalProperties": False})],
+        must_call=False,
+        parallel=False,
+        as_list=False,
+        text=json_rule({"type": "integer"}),
+        thought=chat.thought,
+        refused=lambda _: None,
+    )
+    stop = stop_tokens(model, tokenizer)
+    constraint = Vocabulary(tokenizer, stop, model.config.vocab_size).constraint(led)
+    likely = {
+        "gptoss": {"<|end|>": 9, "<|channel|>": 6, "<|return|>": 9, "fin": 3, "Ġto": 3},
+        "qwen3": {"<tool_call>": 1, "<|im_end|>": 9},
+    }[family]
+    bias = {tokenizer.convert_tokens_to_ids(token): more for token, more in likely.items()}
+    rewards = Rewards(GraderPipeline(grader), rows, read=chat.read, failure_limit=1.0)
+    trainer = grpo.GroupTrainer(
+        model=model,
+        args=grpo.config(numbers, seed=7, folder=tmp_path),
+        train_dataset=dataset.placeholders(1),
+        processing_class=tokenizer,
+        peft_config=policy.adapter(model, numbers),
+        rows=rows,
+        prompts=PromptQueue(1, seed=7),
+        chat=chat,
+        sampler=LoopSampler(stop),
+        sampling=Sampling(90, logit_bias=bias),
+        forms=Forms(answer_or_calls=constraint),
+        rewards=rewards,
+        save=lambda: None,
+    )
+
+    trainer.train()
+
+    told = {one.completion: one.reward.reward for one in rewards.latest}
+    opening = "to=functions.weather" if family == "gptoss" else '{"name": "weather"'
+    assert {opening in text for text in told} == {True, False}
+    assert all(reward == (opening in text) for text, reward in told.items())
+    assert trainer.state.log_history[0]["grad_norm"] > 0
