@@ -84,6 +84,7 @@ class Engine:
 
         request_id, ids, params = self._waiting.pop()
         wanted = params.structured_outputs
+        assert not wanted or self.arguments.structured_outputs_config.enable_in_reasoning
         constraint = wanted and form(wanted.grammar, self.tokenizer, self.model.config.vocab_size)
         sampling = Sampling(params.max_tokens, params.temperature, params.top_p, params.seed, constraint)
         [made] = generate(self._policy(), [ids], [sampling], stop_token_ids=params.stop_token_ids)

@@ -33,6 +33,9 @@ class EngineSettings:
     seed: int
 
 
+STRUCTURED_OUTPUTS = {"backend": "guidance", "enable_in_reasoning": True}
+"""The library that our own loop keeps to forms with. A form's grammar is of the whole completion: vLLM is not
+to wait until it believes that a thought is over, as it may for models that it knows."""
 LOGPROBS_MODE = "processed_logprobs"
 """At each request's own temperature. vLLM masks what a form forbids before anything else (`sample_tokens` of
 `v1/worker/gpu_model_runner.py`), so that no mode tells the model's own log-probabilities of a formed
@@ -172,9 +175,7 @@ class VLLMSampler:
             folder = self._folder / "policy-0"
             policy_files.write_merged(model, self._base, folder)
         arguments = self.engine_arguments(model, folder)
-        forms = StructuredOutputsConfig(
-            backend="guidance"
-        )  # the library that our own loop keeps to forms with
+        forms = StructuredOutputsConfig(**STRUCTURED_OUTPUTS)
         engine = LLMEngine.from_engine_args(EngineArgs(**arguments, structured_outputs_config=forms))
         if not portable:
             for file in folder.glob("*.safetensors"):

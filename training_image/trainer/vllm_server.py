@@ -2,6 +2,7 @@
 adapter. For a policy that leaves no room for a second copy of the weights on its own GPU.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from training_image.trainer import policy_files
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.vllm_sampler import (
     LOGPROBS_MODE,
+    STRUCTURED_OUTPUTS,
     EngineSettings,
     generated,
     lora_rank,
@@ -49,7 +51,7 @@ def command(model: Any, base: Path, settings: EngineSettings, gpus: int) -> list
         *("--gpu-memory-utilization", str(settings.memory_share)),
         *("--logprobs-mode", LOGPROBS_MODE),
         *("--generation-config", "vllm"),
-        *("--structured-outputs-config", '{"backend": "guidance"}'),
+        *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
         *("--seed", str(settings.seed)),
         *("--enable-lora", "--max-loras", "1", "--max-lora-rank", str(lora_rank(model))),
         *("--disable-log-stats", "--enable-prefix-caching"),
