@@ -19,7 +19,7 @@ from stacks.api import ApiStack
 from stacks.constructs.python_function import PythonFunction
 from stacks.dashboard import add_dashboard
 from stacks.deployment import Deployment
-from stacks.permissions import acknowledge
+from stacks.permissions import acknowledge, taken_by
 from stacks.storage import StorageStack
 from stacks.watched import Watched
 
@@ -58,6 +58,14 @@ class MonitoringStack(cdk.Stack):
         acknowledge(
             topic, {"Serverless-SNSRedrivePolicy": "an e-mail that cannot be delivered has no other way"}
         )
+        # A topic with a policy has no other: what SNS allows the owner's services by itself is not in it.
+        alarms = self.format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name="*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        topic.grant_publish(taken_by(self, "cloudwatch.amazonaws.com", for_any=alarms))
         topic.add_subscription(subscriptions.EmailSubscription(email))  # pyright: ignore[reportArgumentType]
         job = {
             name: events.EventField.from_path(f"$.detail.{name}") for name in ("job_id", "project", "status")

@@ -240,7 +240,7 @@ def test_with_an_address_every_alarm_and_every_end_of_a_job_is_sent_there() -> N
     principals = [
         one.get("Principal") for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"
     ]
-    assert {"Service": "events.amazonaws.com"} in principals
+    assert [one["Service"] for one in principals] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
 
 
 def test_a_function_that_is_watched_can_be_replaced(templates: Templates) -> None:
