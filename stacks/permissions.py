@@ -37,10 +37,9 @@ def allow(
 
 
 def taken_by(scope: Construct, service: str, *, for_any: str = "") -> iam.IPrincipal:
-    """A service that may assume a role, or publish to a topic, for something of this account; for what has an
-    ARN of the pattern `for_any`, if one is given. It would else do so for whoever names the role, from another
-    account too (the "confused deputy"). Lambda, which refuses roles of other accounts, says nothing of whom it
-    works for."""
+    """A service that may assume a role, or publish to a topic, for something of this account; for what has
+    an ARN of the pattern `for_any`, if one is given. Else it might do so for somebody in another account (the
+    "confused deputy"). Lambda says nothing of whom it works for, and takes no roles of other accounts."""
     conditions: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
     if for_any:
         conditions["ArnLike"] = {"aws:SourceArn": for_any}
