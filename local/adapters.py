@@ -1,4 +1,5 @@
-"""LoRA adapters by name, each as a folder on this machine; the least recently used of too many is forgotten.
+"""Tuned models by name, LoRA adapters and those with weights of their own, each as a folder on this machine;
+the least recently used of too many is forgotten.
 
 Who asks for a forgotten one gets a 404, and then loads it again: `outcrop.serving.openai_compatible` does so
 unasked.
@@ -16,8 +17,11 @@ from outcrop.errors import APIError, NotFoundError
 from outcrop.stores.objects import ObjectStore
 
 CAPACITY = 16
+WHOLE_CAPACITY = 2
+"""Of those with weights of their own, which are as large as their base model."""
 
-_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_FILES = {False: ("adapter_config.json", "adapter_model.safetensors"), True: ("config.json",)}
+"""What a folder has at least, by whether it has all weights."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Adapter:
     name: str
     base: str
     source: str
+    is_whole: bool
     folder: Path
     """Ours alone and never used twice, so it also says which weights in memory are these."""
 
@@ -37,19 +42,19 @@ class Adapters:
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one download at a time, and nobody who only looks waits for it
 
-    def load(self, name: str, source: str, base: str) -> Adapter:
-        """Fetch an adapter from `s3://bucket/prefix/`. Loading what is loaded already changes nothing."""
+    def load(self, name: str, source: str, base: str, *, is_whole: bool = False) -> Adapter:
+        """Fetch an adapter, or all weights, from `s3://bucket/prefix/`. Loading what is loaded already
+        changes nothing."""
         with self._loading:
             known = self.find(name)
             if known and (known.source, known.base) == (source, base):
                 return known
-            adapter = Adapter(name, base, source, self._root / f"adapter-{next(self._numbers)}")
-            _download(source, adapter.folder, base)
+            adapter = Adapter(name, base, source, is_whole, self._root / f"adapter-{next(self._numbers)}")
             with self._lock:
-                self._forget(name)
+                self._make_room(adapter)
+            _download(source, adapter.folder, base, is_whole)
+            with self._lock:
                 self._known[name] = adapter
-                while len(self._known) > CAPACITY:
-                    self._forget(next(iter(self._known)))
             return adapter
 
     def find(self, name: str) -> Adapter | None:
@@ -70,26 +75,37 @@ class Adapters:
         with self._lock:
             return list(self._known.values())
 
+    def _make_room(self, adapter: Adapter) -> None:
+        self._forget(adapter.name)
+        whole = [name for name, one in self._known.items() if one.is_whole]
+        if adapter.is_whole and len(whole) >= WHOLE_CAPACITY:
+            self._forget(whole[0])
+        if len(self._known) >= CAPACITY:
+            self._forget(next(iter(self._known)))
+
     def _forget(self, name: str) -> None:
         if adapter := self._known.pop(name, None):
             rmtree(adapter.folder)
 
 
-def _download(source: str, folder: Path, base: str) -> None:
-    """Raises: APIError for what is no adapter, or one of another model than `base`."""
+def _download(source: str, folder: Path, base: str, is_whole: bool) -> None:
+    """Raises: APIError for what is no adapter, or one of another model than `base`, or no model."""
+    param, kind = ("model_path", "model") if is_whole else ("lora_path", "adapter")
     _, _, path = source.partition("s3://")
     bucket, _, prefix = path.partition("/")
     if not prefix:
-        raise APIError(f"lora_path: '{source}' is not of the form s3://bucket/prefix/.", param="lora_path")
+        raise APIError(f"{param}: '{source}' is not of the form s3://bucket/prefix/.", param=param)
     try:
         ObjectStore(bucket).download_folder(f"{prefix.removesuffix('/')}/", folder)
     except FileNotFoundError as error:
-        raise NotFoundError(f"lora_path: nothing lies at {source}.", param="lora_path") from error
-    missing = [file for file in _FILES if not (folder / file).is_file()]
+        raise NotFoundError(f"{param}: nothing lies at {source}.", param=param) from error
+    missing = [file for file in _FILES[is_whole] if not (folder / file).is_file()]
     if missing:
         rmtree(folder)
-        raise APIError(f"lora_path: {source} is no adapter, it has no {missing[0]}.", param="lora_path")
-    trained_on = json.loads((folder / _FILES[0]).read_bytes())["base_model_name_or_path"]
+        raise APIError(f"{param}: {source} is no {kind}, it has no {missing[0]}.", param=param)
+    if is_whole:
+        return
+    trained_on = json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"]
     if trained_on != base:
         rmtree(folder)
         raise APIError(

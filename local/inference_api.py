@@ -1,5 +1,5 @@
-"""The HTTP side of the local inference server: `/v1/chat/completions`, `/v1/completions`, `/v1/models`, and
-vLLM's adapter API.
+"""The HTTP side of the local inference server: `/v1/chat/completions`, `/v1/completions`, `/v1/models`,
+vLLM's adapter API, and its like for tuned models with weights of their own.
 """
 
 import asyncio
@@ -27,6 +27,12 @@ from outcrop.operations.bad_request import bad_request
 class LoadAdapter(pydantic.BaseModel):
     lora_name: str
     lora_path: str
+    base_model_name: str
+
+
+class LoadModel(pydantic.BaseModel):
+    model_name: str
+    model_path: str
     base_model_name: str
 
 
@@ -79,12 +85,20 @@ class _Endpoints:
 
     async def load_adapter(self, request: Request) -> Response:
         asked = _body(LoadAdapter, await request.body())
-        if asked.base_model_name not in self._bases.names():
-            raise NotFoundError(
-                f"The base model '{asked.base_model_name}' is not here.", param="base_model_name"
-            )
-        await asyncio.to_thread(self._adapters.load, asked.lora_name, asked.lora_path, asked.base_model_name)
+        base = self._known_base(asked.base_model_name)
+        await asyncio.to_thread(self._adapters.load, asked.lora_name, asked.lora_path, base)
         return json_reply({"lora_name": asked.lora_name})
+
+    async def load_model(self, request: Request) -> Response:
+        asked = _body(LoadModel, await request.body())
+        base = self._known_base(asked.base_model_name)
+        await asyncio.to_thread(self._adapters.load, asked.model_name, asked.model_path, base, is_whole=True)
+        return json_reply({"model_name": asked.model_name})
+
+    def _known_base(self, name: str) -> str:
+        if name not in self._bases.names():
+            raise NotFoundError(f"The base model '{name}' is not here.", param="base_model_name")
+        return name
 
     async def unload_adapter(self, request: Request) -> Response:
         asked = _body(UnloadAdapter, await request.body())
@@ -107,6 +121,7 @@ def inference_api(bases: BaseModels, adapters: Adapters, batches: Batches) -> St
         Route("/v1/chat/completions", endpoints.chat_completions, methods=["POST"]),
         Route("/v1/completions", endpoints.completions, methods=["POST"]),
         Route("/v1/load_lora_adapter", endpoints.load_adapter, methods=["POST"]),
+        Route("/v1/load_model", endpoints.load_model, methods=["POST"]),
         Route("/v1/unload_lora_adapter", endpoints.unload_adapter, methods=["POST"]),
         Route("/v1/models", endpoints.models),
         Route("/health", endpoints.health),

@@ -1,9 +1,9 @@
-"""An OpenAI-compatible server for base models and LoRA adapters on them, for `outcrop local`.
+"""An OpenAI-compatible server for base models and what was trained from them, for `outcrop local`.
 
 `python -m local.inference_server --port 8000 --models-dir DIR`: each Hugging Face folder in DIR is a base
-model, named as its folder. Adapters come by vLLM's API, `POST /v1/load_lora_adapter`, from `s3://`. It is
-made for two CPU cores; on a machine with a GPU, point `serving_url` to a vLLM instead
-(`outcrop/serving/openai_compatible.py` says how).
+model, named as its folder. Adapters come by vLLM's API, `POST /v1/load_lora_adapter`, from `s3://`, tuned
+models with weights of their own by `POST /v1/load_model`. It is made for two CPU cores; on a machine with a
+GPU, point `serving_url` to a vLLM instead (`outcrop/serving/openai_compatible.py` says how).
 
 This is the one module outside the trainer that may import torch. That takes seconds, so it happens in the
 background: the port answers at once, and questions wait for the model.
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 
 class LoadedModel:
-    """A base model in memory, with the adapters that were asked for on top of it."""
+    """A base model in memory, with the adapters that were asked for on top of it, and beside it the models
+    with weights of their own that were trained from it."""
 
     def __init__(self, folder: Path) -> None:
         import torch
@@ -53,9 +54,15 @@ class LoadedModel:
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         # Marks between channels are special tokens, and what is said is known by them.
         self._has_channels = harmony.CHANNEL in (self._tokenizer.chat_template or "")
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-        self._model = model.to(device).eval()  # becomes a PeftModel with the first adapter
+
+        def load(weights: Path) -> Any:
+            model: Any = AutoModelForCausalLM.from_pretrained(weights, dtype=dtype)
+            return model.to(device).eval()
+
+        self._load = load
+        self._model = load(folder)  # becomes a PeftModel with the first adapter
         self._loaded: list[Path] = []
+        self._whole: dict[Path, Any] = {}
         self.context_length: int = self._model.config.max_position_embeddings
         if known := base_models.find(folder.name):
             self.context_length = min(self.context_length, known.context_length)
@@ -87,12 +94,12 @@ class LoadedModel:
     def generate(self, rows: Sequence[Row], on_step: OnStep) -> None:
         from training_image.generate import generate, score
 
-        with self._with(rows[0].adapter):
+        with self._with(rows[0].adapter) as model:
             for row in rows:
                 if row.scores_prompt:
-                    row.read(score(self._model, row.prompt, row.sampling.top_logprobs or 0))
+                    row.read(score(model, row.prompt, row.sampling.top_logprobs or 0))
             generate(
-                self._model,
+                model,
                 [row.prompt for row in rows],
                 [row.sampling for row in rows],
                 stop_token_ids=self.stop_token_ids,
@@ -100,18 +107,27 @@ class LoadedModel:
             )
 
     @contextmanager
-    def _with(self, adapter: Path | None) -> Iterator[None]:
-        """The model with this adapter, or with none."""
-        if adapter:
-            self._activate(adapter)
-        with self._model.disable_adapter() if self._loaded and not adapter else nullcontext():
-            yield
+    def _with(self, tuned: Path | None) -> Iterator[Any]:
+        """The model with this adapter, or with none; or the one that has these weights."""
+        if tuned and not tuned.exists():
+            raise UnavailableError("The model was unloaded while the request waited. Ask again.")
+        if tuned and not (tuned / "adapter_config.json").exists():
+            yield self._with_weights(tuned)
+            return
+        if tuned:
+            self._activate(tuned)
+        with self._model.disable_adapter() if self._loaded and not tuned else nullcontext():
+            yield self._model
+
+    def _with_weights(self, tuned: Path) -> Any:
+        self._whole = {folder: model for folder, model in self._whole.items() if folder.exists()}
+        if tuned not in self._whole:
+            self._whole[tuned] = self._load(tuned)
+        return self._whole[tuned]
 
     def _activate(self, adapter: Path) -> None:
         from peft import PeftModel
 
-        if not adapter.exists():
-            raise UnavailableError("The adapter was unloaded while the request waited. Ask again.")
         if not self._loaded:
             self._model = PeftModel.from_pretrained(self._model, adapter, adapter_name=adapter.name).eval()
         elif adapter not in self._loaded:

@@ -11,6 +11,10 @@ from outcrop.types.method import ReinforcementHyperparameters
 
 Number = TypeVar("Number", int, float)
 
+_LORA_RATE_OVER_FULL = 20
+"""What suits LoRA is ten times what suits all weights (https://thinkingmachines.ai/blog/lora/), where an
+adapter counts once; ours, whose `lora_alpha` is twice its rank, counts twice."""
+
 
 class TrainingHyperparameters(Schema):
     """Everything the trainer needs as a number; names are TRL's where TRL has one."""
@@ -39,6 +43,7 @@ class TrainingHyperparameters(Schema):
     early_stopping_patience: int | None
     """None: the last step is waited for."""
     lora_r: int
+    """0: there is no adapter, and all weights learn."""
     lora_layers: int | None
     lora_targets: tuple[str, ...] = ()
     """Linear layers by their names; all of the decoder's if empty."""
@@ -48,6 +53,10 @@ class TrainingHyperparameters(Schema):
     reasoning_effort: str
     grader_warning_limit: float
     grader_failure_limit: float
+
+    @property
+    def learns_all_weights(self) -> bool:
+        return self.lora_r == 0
 
 
 class _Loss(NamedTuple):
@@ -93,11 +102,13 @@ def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) ->
     interval = math.ceil(interval / iterations) * iterations
     loss = _LOSSES[asked.loss_type]
     epsilon = _or(asked.epsilon, loss.epsilon)
+    is_full = asked.finetuning_type == "full"
+    learning_rate = model.learning_rate / (_LORA_RATE_OVER_FULL if is_full else 1)
     return TrainingHyperparameters(
         max_steps=max_steps,
         prompts_per_step=batch_size,
         num_generations=_or(asked.num_generations, max(2, min(64, round(model.num_generations * scale)))),
-        learning_rate=model.learning_rate * _or(asked.learning_rate_multiplier, 1.0),
+        learning_rate=learning_rate * _or(asked.learning_rate_multiplier, 1.0),
         max_completion_length=_or(asked.max_completion_length, model.max_completion_length),
         temperature=_or(asked.temperature, 1.0),
         beta=_or(asked.beta, 0.0),
@@ -115,10 +126,10 @@ def resolve(asked: ReinforcementHyperparameters, model: BaseModel, rows: int) ->
         early_stopping_patience=None
         if asked.early_stopping_patience == "auto"
         else asked.early_stopping_patience,
-        lora_r=model.lora_r,
-        lora_layers=model.lora_layers,
-        lora_targets=model.lora_targets,
-        lora_parameters=model.lora_parameters,
+        lora_r=0 if is_full else model.lora_r,
+        lora_layers=None if is_full else model.lora_layers,
+        lora_targets=() if is_full else model.lora_targets,
+        lora_parameters=() if is_full else model.lora_parameters,
         attention=model.attention,
         reasoning_effort=asked.reasoning_effort,
         grader_warning_limit=_or(asked.grader_warning_limit, 0.1),

@@ -1,8 +1,8 @@
 """How much memory a job takes at its peak, before it starts. Pure: sizes in, bytes out.
 
-A step samples, then learns, and never does both: of what either holds besides weights and adapter, the larger
-counts. Everything is worked out for completions of the greatest length, none of which share a token. How
-far off this is, measured: `benchmarks/memory.py`.
+A step samples, then learns, and never does both: of what either holds besides weights and optimizer, the
+larger counts. Everything is worked out for completions of the greatest length, none of which share a token.
+How far off this is, measured: `benchmarks/memory.py`.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,12 @@ from outcrop.types.base_model import Shape
 
 _ADAPTER_BYTES = 16
 """Of a trained parameter: itself, its gradient, and AdamW's two averages, in 32 bits each."""
+_AVERAGES_BYTES = 8
+"""Of a weight where all of them learn: AdamW's two averages. Its gradient is there while it learns alone."""
+_MASTER_BYTES = 4
+"""Of a weight that learns: in 16 bits most of its steps would round to none."""
+_ROUNDED_BYTES = 2
+"""Of a weight that a GPU rounds to 16 bits, to multiply by it."""
 _SAMPLED_TOKENS = 65_536
 """The trainer's own loop samples so many at once (`training_image/trainer/sampler.py`)."""
 _SCORED_ROWS = 256
@@ -28,16 +34,19 @@ class Peak:
 
     process: float
     weights: float
-    adapter: float
+    """Of the reference model too, where there is no adapter to leave out."""
+    optimizer: float
     sampling: float
     learning: float
+    learns: str = "adapter and optimizer"
+    """What `optimizer` is the size of."""
 
     @property
     def gb(self) -> float:
-        return (self.process + self.weights + self.adapter + max(self.sampling, self.learning)) / 1e9
+        return (self.process + self.weights + self.optimizer + max(self.sampling, self.learning)) / 1e9
 
     def __str__(self) -> str:
-        parts = {"weights": self.weights, "adapter and optimizer": self.adapter, "sampling": self.sampling}
+        parts = {"weights": self.weights, self.learns: self.optimizer, "sampling": self.sampling}
         told = ", ".join(f"{name} {size / 1e9:.1f}" for name, size in parts.items())
         return f"{self.gb:.1f} GB ({told} or learning {self.learning / 1e9:.1f})"
 
@@ -50,7 +59,8 @@ def estimate(
     on_gpu: bool = True,
     weight_bytes: int = 2,
 ) -> Peak:
-    """`prompt_tokens` is of the longest prompt; `weight_bytes` of one weight as it is trained on: 2 or 4.
+    """`prompt_tokens` is of the longest prompt; `weight_bytes` of one weight as an adapter is trained on it:
+    2 or 4. Where all weights learn, they have 4.
 
     On a GPU activations are computed anew in the backward pass, so one layer's count besides what enters
     each; on a CPU all are kept.
@@ -58,12 +68,16 @@ def estimate(
     length = prompt_tokens + numbers.max_completion_length
     rows = numbers.num_generations * numbers.prompts_per_step
     layers = min(numbers.lora_layers or shape.num_hidden_layers, shape.num_hidden_layers)
-    trained, targeted = _adapter(shape, numbers)
-    is_packed = numbers.attention == "sdpa"
+    is_packed, is_full = numbers.attention == "sdpa", numbers.learns_all_weights
+    trained, targeted = (0, 0) if is_full else _adapter(shape, numbers)
+    weight_bytes = _MASTER_BYTES if is_full else weight_bytes
+    models = 2 if is_full and numbers.beta else 1
+    optimizer = shape.parameters * _AVERAGES_BYTES if is_full else layers * trained * _ADAPTER_BYTES
     return Peak(
         process=_PROCESS_GB[on_gpu] * 1e9,
-        weights=shape.parameters * weight_bytes,
-        adapter=layers * trained * _ADAPTER_BYTES,
+        weights=models * shape.parameters * weight_bytes,
+        optimizer=optimizer,
+        learns="optimizer" if is_full else "adapter and optimizer",
         sampling=_sampling(shape, rows, length, weight_bytes)
         # A CPU samples with the adapter added to a copy of the weights.
         + (0 if on_gpu or weight_bytes < 4 else layers * targeted * weight_bytes),
@@ -78,7 +92,8 @@ def estimate(
             kept_layers=1 if on_gpu else layers,
             layers=layers,
             weight_bytes=weight_bytes,
-        ),
+        )
+        + (_of_all_weights(shape, on_gpu) if is_full else 0),
     )
 
 
@@ -101,6 +116,13 @@ def _adapter(shape: Shape, numbers: TrainingHyperparameters) -> tuple[float, flo
     experts = [(hidden, 2 * inner), (inner, hidden)] * bool(numbers.lora_parameters)
     sizes += experts * shape.num_experts
     return numbers.lora_r * sum(map(sum, sizes)), sum(before * after for before, after in sizes)
+
+
+def _of_all_weights(shape: Shape, on_gpu: bool) -> float:
+    """What learning holds of weights that do: their gradients, a GPU's rounded copies, and the gradients of
+    the embeddings, as input and as output, before they are added to those of the groups before."""
+    of_each = _MASTER_BYTES + (_ROUNDED_BYTES if on_gpu else 0)
+    return of_each * shape.parameters + 2 * shape.vocab_size * shape.hidden_size * _MASTER_BYTES
 
 
 def _sampling(shape: Shape, rows: int, length: int, weight_bytes: int) -> float:

@@ -52,6 +52,11 @@ def adapter_archive(adapter_key: str) -> str:
     return f"{adapter_key.removesuffix('/')}.tar.gz"
 
 
+def weights(project: str, job_id: str, step: int) -> str:
+    """Prefix of all weights of a policy that has no adapter, with configuration and tokenizer: a model."""
+    return f"{job(project, job_id)}weights/step-{step:06d}/"
+
+
 def merged(project: str, job_id: str) -> str:
     """Prefix of the job's model in one piece, for a deployment whose serving wants it so."""
     return f"{job(project, job_id)}merged/"

@@ -34,16 +34,19 @@ class TrainingSpec(BaseModel):
     response_format: dict[str, Any] | None = None
     """The form that completions are held to: OpenAI's `response_format`."""
     merge: bool = False
-    """Whether the model is wanted as one, too: base weights with the adapter added to them."""
+    """Whether the model is wanted as Amazon Bedrock imports it, too: in one piece, the adapter in its
+    weights."""
 
 
 class TrainingResult(BaseModel):
     model_config = {"frozen": True}
 
     step: int
-    """The step whose adapter becomes the model: the best by validation reward, else the last."""
-    adapter_key: str
-    """S3 prefix of that adapter, ending in `/`."""
+    """The step whose policy becomes the model: the best by validation reward, else the last."""
+    adapter_key: str | None = None
+    """S3 prefix of its adapter, ending in `/`."""
+    weights_key: str | None = None
+    """S3 prefix of its weights, ending in `/`, if there is no adapter."""
     merged_key: str | None = None
     """S3 prefix of the merged model, ending in `/`, if the spec asked for it and it could be made."""
     trained_tokens: int

@@ -130,6 +130,7 @@ def machine_environment(deployment: "Deployment") -> dict[str, str]:
     return {
         "OUTCROP_INSTANCE_TYPES": json.dumps(deployment.instance_types),
         "OUTCROP_INSTANCE_COUNT": json.dumps(deployment.instance_count),
+        "OUTCROP_SAMPLER_GPUS": str(deployment.sampler_gpus),
         "OUTCROP_SPOT": str(deployment.spot).lower(),
         "OUTCROP_MAX_WAIT_SECONDS": str(deployment.max_wait_seconds),
         "OUTCROP_MAX_RUNTIME_SECONDS": str(deployment.max_runtime_seconds),

@@ -68,7 +68,6 @@ class WorkflowStack(cdk.Stack):
             "OUTCROP_MAX_CONCURRENT_JOBS": str(deployment.max_concurrent_jobs),
             "OUTCROP_WARM_POOL_SECONDS": str(deployment.warm_pool_seconds),
             "OUTCROP_SAMPLER": deployment.sampler,
-            "OUTCROP_SAMPLER_GPUS": str(deployment.sampler_gpus),
             "OUTCROP_TRAINING_VPC": vpc.as_vpc_config() if vpc else "{}",
             "OUTCROP_KMS_KEY": deployment.kms_key,
         }.items():
@@ -79,7 +78,8 @@ class WorkflowStack(cdk.Stack):
         storage.allow_rows(prepare_training, "dynamodb:BatchGetItem")
         weights.allow_sync(prepare_training)
         storage.allow_objects(register_model, "s3:PutObject", under=["projects/*/files/*"])
-        storage.allow_objects(register_model, "s3:DeleteObject", under=["projects/*/adapters/*"])
+        of_checkpoints = ["projects/*/adapters/*", "projects/*/weights/*"]
+        storage.allow_objects(register_model, "s3:DeleteObject", under=of_checkpoints)
         storage.allow_rows(register_model, "dynamodb:DeleteItem")
         for name, value in serving_environment(deployment).items():
             register_model.add_environment(name, value)

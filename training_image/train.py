@@ -1,9 +1,9 @@
-"""Spec in, adapter out: reinforcement fine-tuning of one job, under SageMaker's container contract.
+"""Spec in, model out: reinforcement fine-tuning of one job, under SageMaker's container contract.
 
 Reads `input/data/config/spec.json` and the channels `training`, `validation` (optional) and `model`; writes
-events, metrics and checkpoints to the table, adapters, rollouts and `result.json` to the bucket, resume state
-to `checkpoints/`, the adapter to `model/`, and on failure the reason to `output/failure`. SIGTERM ends it at
-once while completions are sampled or graded, and else after the step.
+events, metrics and checkpoints to the table, adapters (or whole weights), rollouts and `result.json` to the
+bucket, resume state to `checkpoints/`, the adapter or model to `model/`, and on failure the reason to
+`output/failure`. SIGTERM ends it at once while completions are sampled or graded, and else after the step.
 """
 
 import json
@@ -52,7 +52,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     from training_image.trainer.evaluate import Evaluator
     from training_image.trainer.forms import forms as forms_of
     from training_image.trainer.history import History
-    from training_image.trainer.probe import check_adapter_is_sampled
+    from training_image.trainer.probe import check_policy_is_sampled
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
@@ -70,7 +70,8 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     validation = dataset.rows(channels / "validation") if (channels / "validation").is_dir() else []
     training_gpus, sampling_gpus = gpus(int(settings().sampler_gpus))
     team = Team(spec, root, len(training_gpus)) if len(training_gpus) > 1 else None
-    model, tokenizer = policy.load(channels / "model", numbers.attention)
+    base = channels / "model"
+    model, tokenizer = policy.load(base, numbers.attention, learns=numbers.learns_all_weights)
 
     resumed = checkpoints.newest(
         state,
@@ -97,19 +98,20 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     forms = forms_of(spec.response_format, chat, model, tokenizer)
     sampler = choose(
         settings().sampler,
-        channels / "model",
+        base,
         stop_tokens(model, tokenizer),
         context=longest + numbers.max_completion_length,
         seed=spec.seed,
         gpus=sampling_gpus,
+        learning=policy.learning(model, numbers),
         tell=lambda text: events.append("warn", text),
     )
-    bound = grpo.sampler_gap(model.dtype)
+    bound = grpo.sampler_gap(model)
     is_shared = team and not isinstance(sampler, ServedSampler)
     sampler = witnessed(sampler, forms, bound=bound)
     if team and is_shared:
         sampler = TeamSampler(team, sampler)
-    report = RunReport(spec, history, events, validation, is_told_to_stop=stop.is_set)
+    report = RunReport(spec, history, events, validation, base=base, is_told_to_stop=stop.is_set)
     reporter = Reporter(
         spec,
         report,
@@ -127,7 +129,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         args=grpo.config(numbers, seed=spec.seed, folder=root / "output"),
         train_dataset=dataset.placeholders(numbers.max_steps * numbers.prompts_per_step),
         processing_class=tokenizer,
-        peft_config=policy.adapter(model, numbers),
+        peft_config=None if numbers.learns_all_weights else policy.adapter(model, numbers),
         callbacks=[reporter],
         rows=rows,
         prompts=prompts,
@@ -141,7 +143,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         team=team,
         interruptible=stop.interrupts,
     )
-    check_adapter_is_sampled(
+    check_policy_is_sampled(
         reporter.trainer.model,
         sampler,
         chat.tokens(dataset.question(rows, 0)),
@@ -167,7 +169,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         reporter.tell_failed_step()
         raise
     if not reporter.was_stopped:
-        reporter.finish(root / "model", base=channels / "model")
+        reporter.finish(root / "model")
 
 
 def _enter(spec: TrainingSpec) -> bool:

@@ -82,7 +82,7 @@ def download_artifacts(state: Path, job: "FineTuningJob") -> None:
     local.enter_account(state)
     model = ModelStore(job.organization_id).get(job.fine_tuned_model or "")
     assert model is not None, "a job that succeeded has a model"
-    ObjectStore().download_folder(model.adapter_key, state / "adapter")
+    ObjectStore().download_folder(model.key, state / "adapter")
     rollouts = f"{s3_keys.job(job.organization_id, job.id)}rollouts/"
     ObjectStore().download_folder(rollouts, state / "rollouts")
 

@@ -34,11 +34,12 @@ def keep_best(job: FineTuningJob) -> None:
     model_id = tuned_model_id(job.model, project, job.user_provided_suffix, job.id)
     model = ModelStore(project).get(model_id)
     for checkpoint in sorted(every, key=_worth)[:-KEPT]:
-        key = s3_keys.adapter(project, job.id, checkpoint.step_number)
-        id = checkpoint_model_id(model_id, checkpoint.step_number)
-        is_used = (model and model.adapter_key == key) or PermissionStore(project, id).list(limit=1).data
+        step = checkpoint.step_number
+        keys = (s3_keys.adapter(project, job.id, step), s3_keys.weights(project, job.id, step))
+        id = checkpoint_model_id(model_id, step)
+        is_used = (model and model.key in keys) or PermissionStore(project, id).list(limit=1).data
         if checkpoint != every[-1] and not is_used:
-            _remove(checkpoint, key, project)
+            _remove(checkpoint, keys, project)
 
 
 def _worth(checkpoint: FineTuningJobCheckpoint) -> tuple[float, float, int]:
@@ -48,11 +49,13 @@ def _worth(checkpoint: FineTuningJobCheckpoint) -> tuple[float, float, int]:
     return metrics.get("valid_reward_mean", float("-inf")), drawn, checkpoint.step_number
 
 
-def _remove(checkpoint: FineTuningJobCheckpoint, adapter_key: str, project: str) -> None:
+def _remove(checkpoint: FineTuningJobCheckpoint, keys: tuple[str, str], project: str) -> None:
     model_id = checkpoint.fine_tuned_model_checkpoint
     if model := ModelStore(project).get(model_id):
         ModelStore(project).delete(model_id)
         tuned_models.deleted(as_served(model))
     objects = ObjectStore()
-    objects.delete_all([*objects.list(adapter_key), s3_keys.adapter_archive(adapter_key)])
+    adapter_key, weights_key = keys  # a job has left one of them
+    left = [*objects.list(adapter_key), s3_keys.adapter_archive(adapter_key), *objects.list(weights_key)]
+    objects.delete_all(left)
     CheckpointStore(project, checkpoint.fine_tuning_job_id).delete(checkpoint.id)

@@ -11,7 +11,7 @@ from math import ceil
 from outcrop import hyperparameters, prices, throughput
 from outcrop.base_models import BaseModel
 from outcrop.hyperparameters import TrainingHyperparameters
-from outcrop.operations.machines import instance_count
+from outcrop.operations.machines import instance_count, volume_gb
 from outcrop.types.grader import CustomCodeGrader, Grader, LambdaGrader, MultiGrader, PythonGrader
 from outcrop.types.judge_grader import LabelModelGrader, ModelAsJudgeGrader, ScoreModelGrader
 from outcrop.types.method import ReinforcementHyperparameters
@@ -180,12 +180,12 @@ def _other(model: BaseModel, numbers: TrainingHyperparameters, hours: float) -> 
     """A step writes its event, its progress and its rollouts; a checkpoint a row and about ten objects; the
     workflow takes about thirty transitions."""
     checkpoints = ceil(numbers.max_steps / numbers.save_steps)
-    volume_gb = 30 + 8 * model.parameters // 10**9
+    volume = volume_gb(model, is_full=numbers.learns_all_weights)
     return (
         (2 * numbers.max_steps + checkpoints) * 2 * prices.service("dynamodb_write")
         + (numbers.max_steps + 10 * checkpoints) * prices.service("s3_write")
         + 30 * prices.service("states_transition")
-        + volume_gb * prices.service("training_volume_gb_month") * hours / 730
+        + volume * prices.service("training_volume_gb_month") * hours / 730
     )
 
 

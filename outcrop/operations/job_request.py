@@ -7,7 +7,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from outcrop.base_models import BaseModel
 from outcrop.errors import APIError
+from outcrop.operations import machines
 from outcrop.operations.bad_request import explain
+from outcrop.settings import settings
 from outcrop.types.chat import ResponseFormat
 from outcrop.types.fine_tuning_job import CreateFineTuningJob
 from outcrop.types.method import Method
@@ -15,6 +17,7 @@ from outcrop.types.method import Method
 _SUFFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SUPPORTED = "only 'reinforcement' is supported here"
 _EFFORT = "method.reinforcement.hyperparameters.reasoning_effort"
+_FINETUNING_TYPE = "method.reinforcement.hyperparameters.finetuning_type"
 _RESPONSE_FORMAT = TypeAdapter[Any](ResponseFormat)
 
 
@@ -48,6 +51,28 @@ def check_reasoning(method: Method, model: BaseModel) -> None:
         raise APIError(
             f"{_EFFORT}: {model.id} takes {', '.join(model.reasoning)} or default, not '{effort}'.",
             param=_EFFORT,
+        )
+
+
+def check_finetuning_type(method: Method, model: BaseModel) -> None:
+    """Raises: APIError for all weights on a deployment whose training takes adapters alone."""
+    if method.reinforcement.hyperparameters.finetuning_type == "lora":
+        return
+    problem = None
+    if (count := machines.instance_count(model.id)) > 1:
+        problem = (
+            f"jobs on {model.id} train on {count} machines together (`instance_count` in cdk.json), which "
+            "share an adapter"
+        )
+    elif sampling := int(settings().sampler_gpus):
+        problem = (
+            f"{sampling} of a machine's GPUs only sample (`sampler_gpus` in cdk.json), and are handed an "
+            "adapter"
+        )
+    if problem:
+        raise APIError(
+            f"{_FINETUNING_TYPE}: 'full' cannot be had here: {problem}. Leave it out to train an adapter.",
+            param=_FINETUNING_TYPE,
         )
 
 

@@ -15,7 +15,6 @@ from outcrop.operations import (
     job_memory,
     job_request,
     limits,
-    machines,
     training,
 )
 from outcrop.serving import tuned_models
@@ -41,8 +40,10 @@ def create(request: CreateFineTuningJob, call: Call) -> FineTuningJob:
     trained_on = files.resolve({param: file for param, file in named.items() if file}, call.project)
     grader = method.reinforcement.grader
     pipeline.check(grader)
-    budget = limits.budget(method.reinforcement.hyperparameters.budget_usd, machines.suited_to(model))
-    tuned_models.check(model)
+    hyperparameters = method.reinforcement.hyperparameters
+    budget = limits.budget(hyperparameters.budget_usd, job_memory.machines_for(method, model))
+    tuned_models.check(model, is_full=hyperparameters.finetuning_type == "full")
+    job_request.check_finetuning_type(method, model)
     job_request.check_reasoning(method, model)
     job_memory.check(method, model)
     grader_rows.check_first(grader, trained_on["training_file"], call.project, param=pipeline.GRADER_PARAM)
@@ -157,7 +158,8 @@ def _budget_to_go_on(job: FineTuningJob, asked: float | None) -> float | None:
     """Raises: APIError if it pays for no more training."""
     budget, model = asked or job.budget_usd, base_models.find(job.model)
     if budget is not None and model is not None:
-        limits.check(budget, job.spent_usd, machines.suited_to(model), param="budget_usd")
+        fitting = job_memory.machines_for(job.method, model)
+        limits.check(budget, job.spent_usd, fitting, param="budget_usd")
     return budget
 
 

@@ -30,6 +30,14 @@ def suited_to(model: BaseModel) -> list[Machine]:
     return spot + on_demand
 
 
+def volume_gb(model: BaseModel, *, is_full: bool) -> int:
+    """Of a machine that trains: room for the weights in 32 bits, and as much again for checkpoints and
+    caches. Where all weights learn (`is_full`), each of three resume states has 12 bytes of a parameter, and
+    the model lies there as it came, as the sampler reads it, as it is published, and as it is left."""
+    bytes_of_a_parameter = 50 if is_full else 8
+    return 30 + bytes_of_a_parameter * model.parameters // 10**9
+
+
 def instance_count(model: str) -> int:
     """How many machines of one kind train a job on the model together."""
     return json.loads(settings().instance_count).get(model, 1)

@@ -14,9 +14,9 @@ from outcrop.operations import (
     file_processing,
     grader_rows,
     job_end,
+    job_memory,
     job_weights,
     limits,
-    machines,
     training_end,
     training_job,
 )
@@ -137,7 +137,7 @@ def prepare(project: str, job_id: str, attempt: int, launch: Launch = _FIRST) ->
 
 def _launch(job: FineTuningJob, attempt: int, launch: Launch) -> Step:
     """Ask for the next machine, unless the job's budget is spent or it was asked to pause between two."""
-    fitting = machines.suited_to(training_job.base_model(job))
+    fitting = job_memory.machines_for(job.method, training_job.base_model(job))
     machine = launch.machine(job, fitting)
     if machine is None:
         training_end.pause_at_limit(job, limits.reached(job, fitting))

@@ -28,7 +28,7 @@ def has_left(job: FineTuningJob, attempt: int) -> bool:
 
 
 def register_model(project: str, job_id: str, attempt: int) -> FineTuningJob:
-    """Make the trained adapter a model and the job succeed, or neither: a cancelled job leaves no model.
+    """Make what was trained a model and the job succeed, or neither: a cancelled job leaves no model.
     However a job ended, the metrics of its steps become a file, and its best checkpoints stay. The job as it
     is then."""
     job = _billed(JobStore(project).get(job_id))
@@ -118,7 +118,7 @@ def _end(job: FineTuningJob, attempt: int) -> FineTuningJob:
     except (FileNotFoundError, ValidationError):
         if job.pause_requested:
             return pause(job)
-        message = "Training ended without a result: its machine stopped before the adapter was stored."
+        message = "Training ended without a result: its machine stopped before the model was stored."
         fail(job.organization_id, job.id, attempt, JobError(code="training_result_missing", message=message))
         return JobStore(job.organization_id).get(job.id)
     return _publish(job, attempt, result)
@@ -132,6 +132,7 @@ def _publish(job: FineTuningJob, attempt: int, result: TrainingResult) -> FineTu
         created=now(),
         base_model=job.model,
         adapter_key=result.adapter_key,
+        weights_key=result.weights_key,
         merged_key=result.merged_key,
         job_id=job.id,
         kind="model",

@@ -9,7 +9,7 @@ from outcrop import dataset, hyperparameters, s3_keys, training_metrics
 from outcrop.base_models import BaseModel, find
 from outcrop.errors import APIError
 from outcrop.ids import tuned_model_id
-from outcrop.operations import launches, limits, machines
+from outcrop.operations import job_memory, launches, limits, machines
 from outcrop.operations.machines import Machine
 from outcrop.settings import settings
 from outcrop.stores import training_jobs
@@ -78,8 +78,9 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
         "ResourceConfig": {
             "InstanceType": machine.instance_type,
             "InstanceCount": machine.count,
-            # Room for the weights in 32 bits, and as much again for checkpoints and caches.
-            "VolumeSizeInGB": 30 + 8 * model.parameters // 10**9,
+            "VolumeSizeInGB": machines.volume_gb(
+                model, is_full=job.method.reinforcement.hyperparameters.finetuning_type == "full"
+            ),
             **_volume_key(machine),
             **_warm_pool(machine),
         },
@@ -99,7 +100,7 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
 def _stopping(job: FineTuningJob, machine: Machine, model: BaseModel) -> dict[str, int]:
     """On a spot instance, the time to wait for one counts too, at the beginning and after interruptions."""
     seconds = limits.seconds_on(machine, job)
-    pending = launches.pending_seconds(machines.suited_to(model))
+    pending = launches.pending_seconds(job_memory.machines_for(job.method, model))
     if machine.is_spot:
         return {"MaxRuntimeInSeconds": seconds, "MaxWaitTimeInSeconds": seconds + pending}
     return {"MaxRuntimeInSeconds": seconds, "MaxPendingTimeInSeconds": pending}

@@ -7,7 +7,7 @@ from typing import Literal
 from outcrop import base_models
 from outcrop.ids import now
 from outcrop.lifecycle import is_terminal
-from outcrop.operations import limits, machines, training_end, training_failure
+from outcrop.operations import job_memory, limits, training_end, training_failure
 from outcrop.operations.job_events import say
 from outcrop.operations.launches import Launch, Refusal
 from outcrop.operations.machines import Machine
@@ -104,7 +104,7 @@ def _after_refusal(job: FineTuningJob, attempt: int, launch: Launch, fitting: Se
 
 def _machines(job: FineTuningJob) -> list[Machine]:
     model = base_models.find(job.model)
-    return machines.suited_to(model) if model else []
+    return job_memory.machines_for(job.method, model) if model else []
 
 
 def _tried(launch: Launch) -> str:

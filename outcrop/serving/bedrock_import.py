@@ -92,9 +92,9 @@ class BedrockImport(Streaming):
 
 def _importable(model: ServedModel) -> str:
     """The job whose model it is. Raises: APIError for what is not served this way."""
-    if model.adapter_key is None:
+    if model.job_id is None:
         what = "is a base model"
-    elif model.merged_key is None or model.job_id is None:
+    elif model.merged_key is None:
         what = "has no merged weights: checkpoints have none, nor have models trained for other serving"
     else:
         return model.job_id

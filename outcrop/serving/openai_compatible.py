@@ -4,7 +4,9 @@ A base model goes by its catalogue id (`vllm serve ... --served-model-name qwen.
 its model id. When the server does not know an adapter yet, it is loaded by `POST {url}/load_lora_adapter`,
 for which vLLM wants `--enable-lora` and VLLM_ALLOW_RUNTIME_LORA_UPDATING=true, and asked again. `lora_path`
 is `s3://{bucket}/{prefix}`. Our server reads S3 itself. vLLM opens folders only and takes that path as one
-relative to its working folder: mount the bucket there, as `s3:/{bucket}` (Mountpoint for Amazon S3).
+relative to its working folder: mount the bucket there, as `s3:/{bucket}` (Mountpoint for Amazon S3). A tuned
+model with weights of its own our server loads by `POST {url}/load_model`; vLLM has it from its start, by its
+name: `vllm serve s3:/{bucket}/{prefix} --served-model-name ft:...`.
 
 For tools vLLM wants `--enable-auto-tool-choice --tool-call-parser NAME` (`hermes` for Qwen, `openai` for
 gpt-oss), for thoughts in a field of their own `--reasoning-parser NAME`; it follows a `response_format` as it
@@ -72,7 +74,7 @@ class OpenAICompatible:
         """The server's good answer, its body still to be read; or the error that its other answer means."""
         try:
             response = await self._post(path, request)
-            if response.status_code == 404 and model.adapter_key:
+            if response.status_code == 404 and (model.adapter_key or model.weights_key):
                 await response.aclose()
                 await self._load(model)
                 response = await self._post(path, request)
@@ -89,20 +91,26 @@ class OpenAICompatible:
             ) from error
 
     async def _load(self, model: ServedModel) -> None:
-        """Have the server load an adapter.
+        """Have the server load an adapter, or a model's own weights.
 
         A 400 is no failure here: it says that another request has loaded it meanwhile. If it means something
         else, the next question shows it.
         """
-        path = f"s3://{self._bucket}/{model.adapter_key}"
-        # vLLM has one base model and ignores `base_model_name`; a server with several needs it.
-        adapter = {"lora_name": model.id, "lora_path": path, "base_model_name": model.base_model}
-        response = await self._post("load_lora_adapter", adapter)
+        path = f"s3://{self._bucket}/{model.adapter_key or model.weights_key}"
+        if model.weights_key:
+            whole = {"model_name": model.id, "model_path": path, "base_model_name": model.base_model}
+            response = await self._post("load_model", whole)
+        else:
+            # vLLM has one base model and ignores `base_model_name`; a server with several needs it.
+            adapter = {"lora_name": model.id, "lora_path": path, "base_model_name": model.base_model}
+            response = await self._post("load_lora_adapter", adapter)
         body = await response.aread()
         await response.aclose()
         if not response.is_success and response.status_code != 400:
+            by_hand = f" (vLLM has to be started with its weights, {path}, under its name)"
             raise UnavailableError(
-                f"The model server cannot load '{model.id}': {error_in(body).get('message')}"
+                f"The model server cannot load '{model.id}'{by_hand if model.weights_key else ''}: "
+                f"{error_in(body).get('message')}"
             )
 
     async def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -116,5 +124,5 @@ class OpenAICompatible:
 
 
 def _dialect(model: ServedModel, request: dict[str, Any]) -> dict[str, Any]:
-    name = model.id if model.adapter_key else model.base_model
+    name = model.id if model.adapter_key or model.weights_key else model.base_model
     return dialect.spoken(model, request) | {"model": name}

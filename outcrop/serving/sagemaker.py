@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from outcrop import base_models
-from outcrop.errors import NotFoundError, UnavailableError
+from outcrop.errors import APIError, NotFoundError, UnavailableError
 from outcrop.serving import sagemaker_adapters, sagemaker_endpoint
 from outcrop.serving.clock import Clock
 from outcrop.serving.dialect import spoken
@@ -59,6 +59,14 @@ class SageMaker(Streaming):
         entry = base_models.find(model.base_model)
         if entry is None:
             raise NotFoundError(f"The base model '{model.base_model}' is not in the catalogue any more.")
+        if model.weights_key:
+            raise APIError(
+                f"The model '{model.id}' has weights of its own, and this deployment serves adapters on the "
+                "endpoints of base models (`serving` is sagemaker in cdk.json). They are in the bucket below "
+                f"{model.weights_key}: a vLLM of your own can serve them (`serving` openai_compatible).",
+                param="model",
+                code="model_not_served",
+            )
         wanted = plan(entry, self._settings)
         component = component_of_adapter(model.adapter_key) if model.adapter_key else wanted.component
         give_up_at = self._clock.now() + patience

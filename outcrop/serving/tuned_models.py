@@ -8,16 +8,28 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from outcrop import base_models
 from outcrop.base_models import BaseModel
+from outcrop.errors import APIError
 from outcrop.serving import bedrock_import_models, sagemaker_adapters
 from outcrop.serving.sagemaker_plan import Plan, plan
 from outcrop.settings import settings
 from outcrop.types.model import ServedModel
 
+_FINETUNING_TYPE = "method.reinforcement.hyperparameters.finetuning_type"
+
 _logger = logging.getLogger(__name__)
 
 
-def check(model: BaseModel) -> None:
-    """Raises: APIError when what is trained from `model` could not be served by this deployment."""
+def check(model: BaseModel, *, is_full: bool = False) -> None:
+    """`is_full`: whether all weights are to be trained. Raises: APIError when what is trained from `model`
+    could not be served by this deployment."""
+    if is_full and settings().serving == "sagemaker":
+        raise APIError(
+            f"{_FINETUNING_TYPE}: 'full' makes a model with weights of its own, and this deployment serves "
+            "adapters on the endpoints of base models (`serving` is sagemaker in cdk.json). Leave it out to "
+            "train an adapter, or deploy with `serving` bedrock_import or openai_compatible.",
+            param=_FINETUNING_TYPE,
+            code="model_not_served",
+        )
     if settings().serving == "bedrock_import":
         bedrock_import_models.check(model)
 

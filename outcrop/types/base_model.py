@@ -68,7 +68,7 @@ class BaseModel:
     instance_types: tuple[str, ...]
     """SageMaker instance types that fit, cheapest first."""
     learning_rate: float
-    """For LoRA, at `learning_rate_multiplier` 1."""
+    """For LoRA, at `learning_rate_multiplier` 1; all weights learn at a twentieth of it."""
     batch_size: int
     num_generations: int
     max_completion_length: int

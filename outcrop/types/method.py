@@ -42,6 +42,8 @@ class ReinforcementHyperparameters(BaseModel):
     reasoning_effort: Literal["default", "none", "low", "medium", "high"] = "default"
     """How long the policy thinks before it answers, as its chat template has it; `none` is ours."""
 
+    finetuning_type: Literal["lora", "full"] = "lora"
+    """What learns: an adapter on top of the base model, or all weights."""
     num_generations: Auto | Annotated[Integer, Field(ge=2, le=64)] = "auto"
     """Completions sampled of each prompt in a step; overrides `compute_multiplier`."""
     max_completion_length: Auto | Annotated[Integer, Field(ge=1, le=131_072)] = "auto"

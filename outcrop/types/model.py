@@ -19,17 +19,24 @@ class ModelDeleted(BaseModel):
 
 
 class TunedModel(BaseModel):
-    """A tuned model or a checkpoint: a base model and the adapter on top of it."""
+    """A tuned model or a checkpoint: a base model and the adapter on top of it, or weights of its own."""
 
     id: str
     created: int
     base_model: str
-    adapter_key: str
+    adapter_key: str | None = None
     """S3 prefix of the adapter (adapter_config.json, adapter_model.safetensors), ending in `/`."""
+    weights_key: str | None = None
+    """S3 prefix of the whole model, ending in `/`, where there is no adapter: all weights were trained."""
     merged_key: str | None = None
-    """S3 prefix of the model in one piece, ending in `/`, where the deployment's serving wants it so."""
+    """S3 prefix of the model as Bedrock imports it, ending in `/`, where the deployment wants it so."""
     job_id: str
     kind: Literal["model", "checkpoint"]
+
+    @property
+    def key(self) -> str:
+        """S3 prefix of what was trained."""
+        return self.adapter_key or self.weights_key or ""
 
 
 class SharedModel(BaseModel):
@@ -46,11 +53,12 @@ class SharedModel(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """What serving is asked for: a base model, and the adapter on top of it if there is one."""
+    """What serving is asked for: a base model, and what was trained from it if there is something."""
 
     id: str
     base_model: str
     adapter_key: str | None = None
+    weights_key: str | None = None
     merged_key: str | None = None
     job_id: str | None = None
     """Of the job that trained it."""

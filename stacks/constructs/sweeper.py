@@ -37,7 +37,8 @@ class Sweeper(Construct):
         results = ["result.json", "held_out.jsonl", "comparison.md"]
         storage.allow_objects(sweep, "s3:GetObject", under=[f"projects/*/{name}" for name in results])
         storage.allow_objects(sweep, "s3:PutObject", under=["projects/*/files/*"])
-        storage.allow_objects(sweep, "s3:DeleteObject", under=["projects/*/adapters/*"])
+        of_checkpoints = ["projects/*/adapters/*", "projects/*/weights/*"]
+        storage.allow_objects(sweep, "s3:DeleteObject", under=of_checkpoints)
         for workflow in (training, files):
             allow(sweep, "states:StartExecution", on=[workflow.state_machine_arn])
         executions = cdk.Stack.of(self).format_arn(

@@ -22,6 +22,9 @@ def reinforcement(**fields: Any) -> dict[str, Any]:
     return {"type": "reinforcement", "reinforcement": {"grader": STRING_CHECK, **fields}}
 
 
+FULL = reinforcement(hyperparameters={"finetuning_type": "full"})
+
+
 def create(client: OpenAI, **fields: Any) -> Any:
     """Create a job that is right but for `fields`."""
     request = {"model": "tiny-caps", "training_file": fields.get("training_file") or a_file().id}
@@ -409,6 +412,43 @@ def test_a_job_that_fits_none_of_the_machines_is_refused_with_one_that_it_would_
 
     assert caught.value.code == "not_enough_memory"
     assert "ml.g6.xlarge with 24 GB, ml.g5.xlarge with 24 GB; it would fit on ml." in str(caught.value)
+
+
+def test_all_weights_of_a_model_that_no_machine_holds_are_refused_and_an_adapter_is_not(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTCROP_BASE_MODELS", "qwen.qwen3-4b")
+    monkeypatch.setenv("OUTCROP_INSTANCE_TYPES", '{"*": ["ml.g6e.xlarge"]}')
+    settings.cache_clear()
+
+    with pytest.raises(openai.BadRequestError, match="finetuning_type 'lora' takes far less") as caught:
+        create(client, model="qwen.qwen3-4b", method=FULL)
+
+    assert caught.value.code == "not_enough_memory"
+    assert "it would fit on ml." in str(caught.value)
+    assert create(client, model="qwen.qwen3-4b").status == "validating_files"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OUTCROP_SERVING", "sagemaker", "`serving` is sagemaker in cdk.json"),
+        ("OUTCROP_INSTANCE_COUNT", '{"tiny-caps": 2}', "`instance_count` in cdk.json"),
+        ("OUTCROP_SAMPLER_GPUS", "1", "`sampler_gpus` in cdk.json"),
+    ],
+)
+def test_all_weights_are_refused_where_a_deployment_takes_adapters_alone(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+    with pytest.raises(openai.BadRequestError, match="Leave it out to train an adapter") as caught:
+        create(client, method=FULL)
+
+    assert said in str(caught.value)
+    assert caught.value.param == "method.reinforcement.hyperparameters.finetuning_type"
+    assert create(client).status == "validating_files"
 
 
 def test_an_effort_that_the_models_template_does_not_take_is_refused(

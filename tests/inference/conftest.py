@@ -17,7 +17,7 @@ from local.adapters import Adapters
 from local.inference_api import inference_api
 from local.inference_batches import Batches
 from local.inference_server import serve
-from outcrop import settings
+from outcrop import s3_keys, settings
 from outcrop.serving.server import model_server
 from outcrop.stores.models import ModelStore
 from outcrop.stores.objects import ObjectStore
@@ -159,6 +159,31 @@ def tuned_model(registered_model: TunedModelId, adapter: Path) -> TunedModelId:
     """The registered model, whose adapter is there too."""
     ObjectStore().upload_folder(adapter, ADAPTER_KEY)
     return registered_model
+
+
+@pytest.fixture
+def whole_model(aws: None, models_dir: Path, tmp_path: Path) -> TunedModelId:
+    """One that project `acme` has trained all weights of, here random ones; two checkpoints are the same."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from training_image.trainer import policy_files
+
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_pretrained(models_dir / "tiny-caps")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    policy_files.write_merged(model, models_dir / "tiny-caps", tmp_path / "whole")
+    key = s3_keys.weights("acme", "ftjob-2", 5)
+    ObjectStore().upload_folder(tmp_path / "whole", key)
+    model_id = "ft:tiny-caps:acme:whole:12345678"
+    for id in (model_id, *(f"{model_id}:ckpt-step-{step}" for step in (1, 2))):
+        kind = "model" if id == model_id else "checkpoint"
+        ModelStore("acme").put(
+            TunedModel(id=id, created=1, base_model="tiny-caps", weights_key=key, job_id="ftjob-2", kind=kind)
+        )
+    return model_id
 
 
 @pytest.fixture

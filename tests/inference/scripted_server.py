@@ -23,7 +23,7 @@ class ScriptedServer:
         """The Authorization header of each."""
         routes = [
             Route(f"/v1/{path}", self._answer, methods=["POST"])
-            for path in ("chat/completions", "completions", "load_lora_adapter")
+            for path in ("chat/completions", "completions", "load_lora_adapter", "load_model")
         ]
         self.app = Starlette(routes=routes)
 

@@ -57,6 +57,30 @@ def test_an_adapter_the_server_has_forgotten_is_loaded_again(
     assert after == before
 
 
+def test_a_model_with_weights_of_its_own_answers_with_them_beside_base_and_adapter(
+    client: OpenAI, tuned_model: str, whole_model: str
+) -> None:
+    before, adapted = ask(client), ask(client, tuned_model)
+
+    whole = ask(client, whole_model)
+
+    assert whole not in (before, adapted)
+    assert (ask(client), ask(client, tuned_model), ask(client, whole_model)) == (before, adapted, whole)
+
+
+def test_the_server_keeps_few_models_with_weights_of_their_own_and_loads_them_again(
+    client: OpenAI, whole_model: str, model_server_url: str
+) -> None:
+    others = [f"{whole_model}:ckpt-step-{step}" for step in (1, 2)]
+    before = ask(client, whole_model)
+
+    assert [ask(client, one) for one in others] == [before] * 2
+    listed = {one["id"] for one in httpx.get(f"{model_server_url}/models").json()["data"]}
+
+    assert {*others} < listed and whole_model not in listed
+    assert ask(client, whole_model) == before
+
+
 @pytest.mark.parametrize("model", ["gpt-6-astra", "ft:tiny-caps:acme:caps:00000000", "../tiny-caps"])
 def test_an_unknown_model_is_a_404(client: OpenAI, model: str) -> None:
     with pytest.raises(openai.NotFoundError, match=f"The model '{model}' does not exist") as error:

@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lambdas.inference import replies
+from outcrop.stores.models import ModelStore
 from tests.inference.conftest import ADAPTER_KEY, ClientFor
 from tests.inference.scripted_server import ScriptedServer, chunk, error, streamed, whole
 
@@ -54,6 +55,30 @@ def test_an_unknown_adapter_is_loaded_and_the_question_repeated(
         "lora_path": f"s3://outcrop-bucket/{ADAPTER_KEY}",
         "base_model_name": "tiny-caps",
     }
+
+
+def test_weights_that_the_server_cannot_load_are_named_so_that_it_may_be_started_with_them(
+    scripted: ScriptedServer, client: OpenAI, registered_model: str
+) -> None:
+    found = ModelStore("acme").get(registered_model)
+    assert found
+    own = found.model_copy(update={"adapter_key": None, "weights_key": "projects/acme/weights/"})
+    ModelStore("acme").put(own)
+    scripted.replies = [error(404, "no such model"), JSONResponse({"detail": "Not Found"}, 404)]
+
+    with pytest.raises(openai.InternalServerError, match="started with its weights, s3://outcrop-bucket/"):
+        ask(client, registered_model)
+
+    assert scripted.asked[1] == (
+        "/v1/load_model",
+        {
+            "model_name": registered_model,
+            "model_path": "s3://outcrop-bucket/projects/acme/weights/",
+            "base_model_name": "tiny-caps",
+        },
+    )
+    scripted.replies = [whole()]
+    assert ask(client, registered_model) == "hi"
 
 
 def test_an_adapter_that_another_request_has_just_loaded_is_no_error(

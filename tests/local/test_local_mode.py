@@ -159,6 +159,20 @@ def test_a_job_makes_a_model_that_answers_better(local: Local) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
 
 
+def test_a_job_on_all_weights_makes_models_that_answer_better(local: Local) -> None:
+    job = finished(local.client, create_job(local.client, finetuning_type="full").id)
+
+    assert job.status == "succeeded" and job.fine_tuned_model, job.error
+    assert accuracy(local.client, job.fine_tuned_model) > accuracy(local.client, "tiny-caps")
+    for checkpoint in local.client.fine_tuning.jobs.checkpoints.list(job.id).data:
+        answer = local.client.chat.completions.create(
+            model=checkpoint.fine_tuned_model_checkpoint,
+            messages=[{"role": "user", "content": "france capital city?"}],
+            max_tokens=4,
+        )
+        assert answer.choices[0].message.content
+
+
 def test_a_cancelled_job_stays_cancelled(local: Local) -> None:
     job = create_job(local.client, n_epochs=50)
     until(lambda: local.client.fine_tuning.jobs.retrieve(job.id).status == "running")

@@ -2,10 +2,15 @@
 
 import asyncio
 
+import openai
+import pytest
 from openai import OpenAI
 
+from outcrop import s3_keys
 from outcrop.operations import response_background
+from outcrop.stores.models import ModelStore
 from outcrop.stores.responses import ResponseStore
+from outcrop.types.model import TunedModel
 from tests.fakes.sagemaker_serving import FakeSageMaker
 from tests.serving.conftest import BASE, MakeTuned, adapter
 
@@ -37,6 +42,26 @@ def test_a_container_is_asked_in_its_own_words(client: OpenAI, sagemaker: FakeSa
     assert [message["role"] for message in asked["messages"]] == ["system", "user"]
     assert (asked["n"], asked["top_p"], asked["reasoning_effort"]) == (2, 1e-9, "low")
     assert (asked["stream"], asked["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_a_model_with_weights_of_its_own_is_refused_and_never_answered_by_its_base_model(
+    client: OpenAI, sagemaker: FakeSageMaker
+) -> None:
+    own = TunedModel(
+        id=f"ft:{BASE}:acme::own",
+        created=1,
+        base_model=BASE,
+        weights_key=s3_keys.weights("acme", "ftjob-1", 5),
+        job_id="ftjob-1",
+        kind="model",
+    )
+    ModelStore("acme").put(own)
+
+    with pytest.raises(openai.BadRequestError, match="`serving` is sagemaker") as raised:
+        client.chat.completions.create(model=own.id, messages=[{"role": "user", "content": "Who?"}])
+
+    assert raised.value.code == "model_not_served"
+    assert not sagemaker.asked
 
 
 def test_each_of_several_choices_is_whole(client: OpenAI, sagemaker: FakeSageMaker) -> None:

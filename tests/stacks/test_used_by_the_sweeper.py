@@ -41,6 +41,7 @@ def a_trained_job_whose_workflow_was_lost() -> str:
     ObjectStore().put(s3_keys.comparison(PROJECT, job.id), b"# Base model and tuned model\n")
     for step in (4, 6, 8, 10):
         factories.a_checkpoint(job, step=step)
+    ObjectStore().put(f"{s3_keys.weights(PROJECT, job.id, 4)}model.safetensors", b"weights")
     data = {"step": 1, "train_mean_reward": 0.5}
     EventStore(PROJECT, job.id).append("info", "Step 1", type="metrics", data=data)
     return job.id

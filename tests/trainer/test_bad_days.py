@@ -389,4 +389,4 @@ def test_with_no_room_anywhere_the_model_is_that_of_the_last_step_that_could_be_
     assert 12 not in listed
     assert result(run).step in listed
     assert any(one.startswith("No checkpoint could be written at step 12: ") for one in run.messages())
-    assert any(one.startswith("The adapter could not be copied to ") for one in run.messages())
+    assert any(one.startswith("The model could not be copied to ") for one in run.messages())

@@ -112,8 +112,8 @@ PHASES = {
         Moment(f"{_CHECKPOINTS}:save", 1, "after"),
     ],
     "finishing": [
-        Moment(f"{_PUBLISHER}.fetch_adapter"),
-        Moment(f"{_PUBLISHER}.fetch_adapter", 1, "after"),
+        Moment(f"{_PUBLISHER}.fetch"),
+        Moment(f"{_PUBLISHER}.fetch", 1, "after"),
         Moment(f"{_TRAINER}.validation:Validation.compare"),
         Moment(f"{_PUBLISHER}.comparison", 1, "after"),
         Moment(f"{_TRAINER}.validation:Validation.compare", 1, "after"),
@@ -155,7 +155,7 @@ def assert_all_that_is_listed_can_be_used(run: Run) -> None:
     listed = CheckpointStore(spec.project, spec.job_id).list(limit=100).data
     for one in listed:
         served = ModelStore(spec.project).get(one.fine_tuned_model_checkpoint)
-        assert served is not None
+        assert served is not None and served.adapter_key is not None
         assert served.adapter_key == s3_keys.adapter(spec.project, spec.job_id, one.step_number)
         for file in ADAPTER_FILES:
             assert objects.exists(f"{served.adapter_key}{file}")

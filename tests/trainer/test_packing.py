@@ -68,6 +68,23 @@ def test_gradients_are_those_of_plain_rows(model: Any) -> None:
     torch.testing.assert_close(from_packed, weight.grad, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_of_all_weights_are_those_of_plain_rows(model: Any, tied: bool) -> None:
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    advantages = [1.0, -0.5, 0.3, 2.0]
+
+    packed, _ = log_probabilities(model, PROMPTS, COMPLETIONS, TEMPERATURE)
+    _weighted(packed, advantages).backward()
+    from_packed = {name: one.grad.clone() for name, one in model.named_parameters()}
+    model.zero_grad()
+    _weighted(_plain(model), advantages).backward()
+
+    assert ("lm_head.weight" in from_packed) is not tied
+    for name, one in model.named_parameters():
+        torch.testing.assert_close(from_packed[name], one.grad, rtol=1e-3, atol=1e-4, msg=name)
+
+
 def test_what_sampling_has_left_of_the_trunk_gives_the_same_log_probabilities_and_gradients(
     model: Any,
 ) -> None:

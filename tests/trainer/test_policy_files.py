@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests import tiny_architectures
+from tests.tiny_architectures import Architecture
+
 pytestmark = pytest.mark.slow
 
 
@@ -61,6 +64,25 @@ def test_a_merged_policy_answers_as_the_policy_does_and_leaves_it_alone(
     torch.testing.assert_close(said, expected, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(of_base, expected, atol=1e-3)
     assert all(torch.equal(one, before[name]) for name, one in policy.state_dict().items())
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "qwen3-moe", "gpt-oss"])
+def test_a_policy_without_an_adapter_is_written_whole(architecture: Architecture, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from training_image.trainer import policy_files
+
+    tiny_architectures.build(architecture, tmp_path)
+    policy: Any = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    ids = torch.arange(12)[None]
+
+    policy_files.write_merged(policy, tmp_path, tmp_path / "whole")
+
+    read: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
+    assert read.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(read.eval()(ids).logits, policy(ids).logits)
 
 
 def test_vllm_gets_the_adapter_alone_unless_it_is_one_of_experts() -> None:

@@ -42,17 +42,21 @@ def _trained(run: Any, size: int, folder: Path) -> tuple[Any, list[dict[str, Any
     torch.manual_seed(0)
     numbers, rows = run.spec.hyperparameters, tiny_model.rows(held_out=False)
     team = Team(run.spec, run.root, size) if size > 1 else None
-    model, tokenizer = policy.load(run.root / "input/data/model")
+    is_full = numbers.learns_all_weights
+    model, tokenizer = policy.load(run.root / "input/data/model", learns=is_full)
     chat = ChatFormat(tokenizer)
     own = LoopSampler(stop_tokens(model, tokenizer))
     config = grpo.config(numbers, seed=7, folder=folder)
-    config.optim, config.learning_rate = "sgd", 0.5  # AdamW makes much of gradients that are next to nothing
+    config.optim, config.learning_rate = (
+        "sgd",
+        0.01 if is_full else 0.5,
+    )  # AdamW makes much of gradients that are next to nothing
     trainer = grpo.GroupTrainer(
         model=model,
         args=config,
         train_dataset=dataset.placeholders(numbers.max_steps * numbers.prompts_per_step),
         processing_class=tokenizer,
-        peft_config=policy.adapter(model, numbers),
+        peft_config=None if is_full else policy.adapter(model, numbers),
         rows=rows,
         prompts=PromptQueue(len(rows), 7),
         chat=chat,
@@ -69,13 +73,15 @@ def _trained(run: Any, size: int, folder: Path) -> tuple[Any, list[dict[str, Any
     return adapter, trainer.state.log_history
 
 
+@pytest.mark.parametrize("lora_r", [8, 0])
 def test_two_processes_learn_what_one_does(
-    a_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora_r: int
 ) -> None:
     import torch
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    run = a_run(root=tmp_path / "run", max_steps=4, num_iterations=2, prompts_per_step=3, num_generations=4)
+    sizes = {"max_steps": 4, "num_iterations": 2, "prompts_per_step": 3, "num_generations": 4}
+    run = a_run(root=tmp_path / "run", lora_r=lora_r, **sizes)
     for name, value in run.environment.items():
         monkeypatch.setitem(os.environ, name, value)
 

@@ -125,6 +125,11 @@ def test_what_verl_cannot_do_is_refused_by_its_name(field: str, value: Any) -> N
         translated(**{field: value})
 
 
+def test_all_weights_learn_on_one_machine_alone() -> None:
+    with pytest.raises(TrainingError, match=r"^finetuning_type: .*instance_count"):
+        translated(lora_r=0)
+
+
 def test_a_budget_for_fresh_prompts_is_told_to_be_left_out() -> None:
     asked = HYPERPARAMETERS.model_copy(update={"dynamic_sampling_budget": 1.0})
 

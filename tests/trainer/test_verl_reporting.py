@@ -74,6 +74,7 @@ def reporting(job: FineTuningJob, *, stop: bool = False, **changes: Any) -> Repo
         History(),
         StepEvents(spec.project, spec.job_id),
         ROWS[:2],
+        base=Path("input/data/model"),
         is_told_to_stop=lambda: stop,
     )
     return Reporting(spec, report, ROWS, ROWS[:2])
@@ -133,7 +134,7 @@ def test_a_whole_run_ends_with_the_best_checkpoint_as_its_result(job: FineTuning
     run.evaluate(2, [scored(0, 0, 1.0), scored(1, 0, 1.0), scored(0, 1, 1.0), scored(1, 1, 1.0)], 1.0)
     assert not run.step(2, STEP, GROUPS, [0.0] * 4, MEASURED)
     run.publish(2, adapter())
-    run.report.finish(tmp_path / "model", base=tmp_path)
+    run.report.finish(tmp_path / "model")
 
     assert not run.was_stopped
     key = s3_keys.result(job.organization_id, job.id, job.attempt)
@@ -180,7 +181,7 @@ def test_a_run_without_a_checkpoint_is_no_success(job: FineTuningJob, tmp_path: 
     run.step(1, STEP, GROUPS, [0.0] * 4, MEASURED)
 
     with pytest.raises(TrainingError, match="No checkpoint could be written"):
-        run.report.finish(tmp_path / "model", base=tmp_path)
+        run.report.finish(tmp_path / "model")
 
 
 def test_a_run_that_is_told_to_stop_ends_after_its_step(job: FineTuningJob) -> None:

@@ -12,13 +12,15 @@ from tests.trainer.fake_vllm import Engine, checked, install
 pytestmark = pytest.mark.slow
 
 
-def _policy(folder: Path) -> tuple[Any, Any]:
+def _policy(folder: Path, *, is_full: bool = False) -> tuple[Any, Any]:
     from peft import get_peft_model
 
     from tests.trainer.conftest import HYPERPARAMETERS
     from training_image.trainer import policy
 
-    model, tokenizer = policy.load(folder)
+    model, tokenizer = policy.load(folder, learns=is_full)
+    if is_full:
+        return model, tokenizer
     return get_peft_model(model, policy.adapter(model, HYPERPARAMETERS)), tokenizer
 
 
@@ -34,19 +36,20 @@ def _disturb(model: Any, size: float) -> None:
 
     with torch.no_grad():
         for name, one in model.named_parameters():
-            if ".lora_B." in name:
+            if ".lora_B." in name or (one.requires_grad and name.endswith("q_proj.weight")):
                 one.add_(size)
 
 
+@pytest.mark.parametrize("is_full", [False, True])
 def test_vllm_and_our_own_loop_write_the_same_completions_after_each_update(
-    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
 ) -> None:
     from training_image.generate import stop_tokens
     from training_image.sampling import Sampling
     from training_image.trainer.sampler import LoopSampler
 
     install(monkeypatch)
-    model, tokenizer = _policy(tiny_caps)
+    model, tokenizer = _policy(tiny_caps, is_full=is_full)
     stop = stop_tokens(model, tokenizer)
     prompts = [tokenizer(f"Q:capital of {name}?\nA:").input_ids for name in ("france", "peru", "cuba")]
     samplings = [Sampling(12, seed=place) for place in range(3)]
@@ -64,30 +67,56 @@ def test_vllm_and_our_own_loop_write_the_same_completions_after_each_update(
             assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
         assert [ended[place] for place in range(3)] == made
         assert vllm._engine.is_asleep
-        assert len(list(tmp_path.iterdir())) == 1  # one adapter at a time lies in memory
+        assert len(list(tmp_path.iterdir())) == 1  # one adapter at a time lies in memory, or the settings
+        assert not list(tmp_path.glob("*/model*.safetensors"))
 
 
-def test_an_engine_that_leaves_the_adapter_out_fails_the_job_before_its_first_step(
-    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_weights_that_learn_leave_vllm_what_their_optimizer_does_not_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    from training_image.trainer import sampler_choice
+    from training_image.trainer.errors import TrainingError
+
+    gb, billion = 10**9, 10**9
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (64 * gb, 80 * gb))
+
+    assert sampler_choice._free_share(0) == pytest.approx((64 - 6) / 80, abs=1e-3)
+    assert sampler_choice._free_share(4 * billion) == pytest.approx((64 - 6 - 32) / 80, abs=1e-3)
+    with pytest.raises(TrainingError, match=r"no room for vLLM beside 6\.0 billion weights that learn"):
+        sampler_choice._free_share(6 * billion)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_an_engine_that_leaves_what_trains_out_fails_the_job_before_its_first_step(
+    tiny_caps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
 ) -> None:
     import torch
 
     from training_image.generate import stop_tokens
+    from training_image.sampling import Sampling
     from training_image.trainer.errors import TrainingError
-    from training_image.trainer.probe import check_adapter_is_sampled
+    from training_image.trainer.probe import check_policy_is_sampled
 
     class Deaf(Engine):
         ignores_adapters = True
 
-    model, tokenizer = _policy(tiny_caps)
+        def collective_rpc(self, method: str, *, kwargs: dict[str, Any]) -> list[None]:
+            return [None]
+
+    model, tokenizer = _policy(tiny_caps, is_full=is_full)
     stop, prompt = stop_tokens(model, tokenizer), tokenizer("Q:capital of france?\nA:").input_ids
     before = {name: one.clone() for name, one in model.state_dict().items()}
 
     install(monkeypatch)
-    check_adapter_is_sampled(model, _sampler(tiny_caps, tmp_path / "a", stop), prompt, bound=0.02)
+    heard = _sampler(tiny_caps, tmp_path / "a", stop)
+    check_policy_is_sampled(model, heard, prompt, bound=0.02)
     install(monkeypatch, Deaf)
+    deaf = _sampler(tiny_caps, tmp_path / "b", stop)
+    deaf.sample(model, [prompt], [Sampling(1)])  # an engine begins with the policy as it is
     with pytest.raises(TrainingError, match=r"VLLMSampler and the trainer .* those of the model without it"):
-        check_adapter_is_sampled(model, _sampler(tiny_caps, tmp_path / "b", stop), prompt, bound=0.02)
+        check_policy_is_sampled(model, deaf, prompt, bound=0.02)
 
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
 

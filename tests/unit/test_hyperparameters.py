@@ -73,6 +73,16 @@ def test_num_generations_overrides_the_compute_multiplier(model: BaseModel) -> N
     assert resolve(asked, model, rows=10).num_generations == 3
 
 
+def test_where_all_weights_learn_there_is_no_adapter_and_a_smaller_step(model: BaseModel) -> None:
+    asked = ReinforcementHyperparameters(finetuning_type="full", learning_rate_multiplier=2.0)
+
+    adapter, full = resolve(ReinforcementHyperparameters(), model, rows=10), resolve(asked, model, rows=10)
+
+    assert full.learns_all_weights and not adapter.learns_all_weights
+    assert (full.lora_r, full.lora_layers, full.lora_targets, full.lora_parameters) == (0, None, (), ())
+    assert full.learning_rate == pytest.approx(2 * model.learning_rate / 20)
+
+
 def test_how_often_a_grader_may_fail_is_the_jobs_own_to_say(model: BaseModel) -> None:
     asked = ReinforcementHyperparameters(grader_warning_limit=0, grader_failure_limit=1.0)
 

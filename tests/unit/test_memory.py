@@ -32,6 +32,24 @@ def test_weights_are_what_most_of_it_is_for_a_large_model() -> None:
     assert f"{peak}".startswith(f"{peak.gb:.1f} GB (weights 65.5, adapter and optimizer ")
 
 
+def test_where_all_weights_learn_each_takes_18_bytes_and_a_reference_model_4_more() -> None:
+    found = find("qwen.qwen3-4b")
+    assert found
+    full = numbers(found.id, finetuning_type="full")
+
+    peak = memory.estimate(found.shape, full, prompt_tokens=500)
+    tied = memory.estimate(found.shape, full.model_copy(update={"beta": 0.04}), prompt_tokens=500)
+    on_cpu = memory.estimate(found.shape, full, prompt_tokens=500, on_gpu=False, weight_bytes=4)
+
+    assert peak.weights == 4 * found.shape.parameters
+    assert peak.optimizer == 8 * found.shape.parameters
+    assert 18 * found.shape.parameters / 1e9 < peak.gb < 96
+    assert tied.gb - peak.gb == pytest.approx(4 * found.shape.parameters / 1e9)
+    assert on_cpu.weights + on_cpu.optimizer == peak.weights + peak.optimizer
+    assert f"{peak}".startswith(f"{peak.gb:.1f} GB (weights 16.1, optimizer 32.2, ")
+    assert peak.gb > 3 * gb(found.id)
+
+
 def test_longer_completions_and_more_of_them_take_more() -> None:
     usual = gb("qwen.qwen3-8b")
 

@@ -64,6 +64,22 @@ def stored(job_id: str) -> set[int]:
     return {int(key.removeprefix(f"{folder}step-")[:6]) for key in ObjectStore().list(folder)}
 
 
+def test_whole_weights_are_taken_away_as_adapters_are(workflow: Workflow, client: OpenAI) -> None:
+    def whole(spec: TrainingSpec) -> dict[str, Any]:
+        for step in REWARDS:
+            key = s3_keys.weights(PROJECT, spec.job_id, step)
+            ObjectStore().put(f"{key}model.safetensors", b"weights")
+        return completes(spec)
+
+    workflow.training_jobs.scripts = [saving(whole)]
+
+    job = workflow.run(a_new_job())
+
+    folder = f"{s3_keys.job(PROJECT, job.id)}weights/"
+    left = {int(key.removeprefix(f"{folder}step-")[:6]) for key in ObjectStore().list(folder)}
+    assert left == {12, 16, 20, 24} == {*listed(client, job.id)}
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_best_three_and_the_last_stay(workflow: Workflow, client: OpenAI, times: int) -> None:
     workflow.times = times

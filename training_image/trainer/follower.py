@@ -40,7 +40,7 @@ class _Follower:
 
         self._leader = leader
         numbers, base = spec.hyperparameters, root / "input/data/model"
-        model, tokenizer = policy.load(base, numbers.attention)
+        model, tokenizer = policy.load(base, numbers.attention, learns=numbers.learns_all_weights)
         chat = ChatFormat(tokenizer, numbers.reasoning_effort)
         self._forms = forms(spec.response_format, chat, model, tokenizer)
         channels = [root / "input/data" / name for name in ("training", "validation")]
@@ -54,14 +54,15 @@ class _Follower:
             stop_tokens(model, tokenizer),
             context=longest + numbers.max_completion_length,
             seed=spec.seed,
+            learning=policy.learning(model, numbers),
         )
-        self._sampler = witnessed(sampler, self._forms, bound=grpo.sampler_gap(model.dtype))
+        self._sampler = witnessed(sampler, self._forms, bound=grpo.sampler_gap(model))
         self._trainer = grpo.FollowingTrainer(
             model=model,
             args=grpo.config(numbers, seed=spec.seed, folder=root / f"output/gpu-{rank}"),
             train_dataset=dataset.placeholders(numbers.prompts_per_step),
             processing_class=tokenizer,
-            peft_config=policy.adapter(model, numbers),
+            peft_config=None if numbers.learns_all_weights else policy.adapter(model, numbers),
         )
         leader.send(("ready", None))
         self._exchange = Exchange(rank, size, rendezvous)

@@ -15,11 +15,14 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache
+from peft import PeftModel
+from safetensors.torch import save_model
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -48,7 +51,9 @@ policy.
 """
 
 
-def sampler_gap(dtype: torch.dtype) -> float:
+def sampler_gap(model: Any) -> float:
+    """A GPU multiplies in bfloat16 whatever the weights are in."""
+    dtype = torch.bfloat16 if model.device.type == "cuda" else model.dtype
     return SAMPLER_GAP.get(dtype, max(SAMPLER_GAP.values()))
 
 
@@ -115,7 +120,8 @@ class GroupTrainer(GRPOTrainer):
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
-        # What balances a mixture's experts would move an adapter elsewhere, for the router is frozen.
+        # What balances a mixture's experts would move an adapter elsewhere, for the router is frozen; and
+        # rewards are what all weights learn from, too.
         self.aux_loss_enabled = False
         self.prompts = prompts
         self._rows = rows
@@ -303,16 +309,17 @@ class GroupTrainer(GRPOTrainer):
         return loss
 
     def _reference_logprobs(self, inputs: dict[str, Tensor]) -> Tensor:
-        """By the model without its adapter. It has no layer that learns, so what sampling has left is not for
-        it."""
+        """By the model without its adapter, or by TRL's copy of what it was where there is none. It has no
+        layer that learns, so what sampling has left is not for it."""
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-        model = self.accelerator.unwrap_model(self.model)
+        policy: Any = self.accelerator.unwrap_model(self.model)
+        model = policy if self.ref_model is None else self.ref_model
         checkpointing: Any = self.args.gradient_checkpointing_kwargs
         with (
             torch.no_grad(),
             disable_gradient_checkpointing(self.model, checkpointing),
-            model.disable_adapter(),
+            policy.disable_adapter() if model is policy else nullcontext(),
         ):
             trunks, self._trunks = self._trunks, {}
             width = inputs["completion_ids"].shape[1]
@@ -338,7 +345,7 @@ class GroupTrainer(GRPOTrainer):
             trunks = [trunk for trunk in known if trunk is not None]
             with self.accelerator.autocast():
                 logprobs, entropies = log_probabilities(
-                    self.model,
+                    self.ref_model if model is self.ref_model else self.model,
                     prompts,
                     completions,
                     self.temperature,
@@ -363,11 +370,11 @@ class GroupTrainer(GRPOTrainer):
             return
         gap = (self._logprobs - told)[known].abs().mean().item()
         self._metrics["train"]["sampling_logp_difference"].append(gap)
-        bound = sampler_gap(self.model.dtype)
+        bound = sampler_gap(self.model)
         if gap > bound:
             raise TrainingError(
                 "Completions are not sampled from the policy in training: the log-probability of a "
-                f"token differs by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"
+                f"token differs by {gap:.3f} on average (rounding: at most {bound}). Was what trains used?"
             )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -386,8 +393,11 @@ class GroupTrainer(GRPOTrainer):
         self._on_save()
 
     def write_state(self, folder: Path) -> None:
-        """All that `train(resume_from_checkpoint=folder)` continues from, the adapter first of all."""
-        self.model.save_pretrained(folder)
+        """All that `train(resume_from_checkpoint=folder)` continues from, what learns first of all."""
+        if isinstance(self.model, PeftModel):
+            self.model.save_pretrained(str(folder))
+        else:  # by the names that they are loaded by: transformers saves experts by others
+            save_model(self.model, str(folder / SAFE_WEIGHTS_NAME))
         self._save_optimizer_and_scheduler(str(folder))
         self._save_rng_state(str(folder))
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))

@@ -1,4 +1,5 @@
-"""The tuned model in one piece: base weights with the adapter added, in the layout that Bedrock imports.
+"""The tuned model in one piece, base weights with the adapter added or weights that were all trained, in the
+layout that Bedrock imports.
 
 Hugging Face's files side by side, weights as safetensors, the chat template inside tokenizer_config.json, and
 nothing but the total size in the index
@@ -24,6 +25,7 @@ from training_image.trainer.errors import TrainingError, failed_writes_as_os_err
 
 _SHARD_BYTES = 4 * 2**30
 _INDEX = "model.safetensors.index.json"
+_ADAPTER = "adapter_config.json"
 _COPIED = (
     *("special_tokens_map.json", "added_tokens.json", "tokenizer.json", "tokenizer.model"),
     *("vocab.json", "merges.txt"),
@@ -38,17 +40,20 @@ _BLOCKS, _SCALES = "_blocks", "_scales"
 
 
 def write(
-    base: Path, adapter: Path, folder: Path, publish: Callable[[], None], *, shard_bytes: int = _SHARD_BYTES
+    base: Path, trained: Path, folder: Path, publish: Callable[[], None], *, shard_bytes: int = _SHARD_BYTES
 ) -> None:
-    """Write the merged model's files to `folder`, some at a time: `publish` is called when they are complete,
-    and takes them away.
+    """Write the model's files to `folder`, some at a time: `publish` is called when they are complete, and
+    takes them away. `trained`: the adapter's folder, or that of all weights.
 
-    Raises: TrainingError if the two do not fit each other, OSError for a full disk.
+    Raises: TrainingError if the two do not fit each other, OSError for a full disk, or if there is neither.
     """
-    weights = _Base(base)
-    deltas = _Deltas(adapter, transposed_experts=_is_gpt_oss(base))
+    has_adapter = (trained / _ADAPTER).exists()
+    if not any(trained.glob("*.safetensors")):
+        raise FileNotFoundError(f"There are no weights in {trained}.")
+    weights = _Weights(base if has_adapter else trained)
+    deltas = _Deltas(trained, transposed_experts=_is_gpt_oss(base)) if has_adapter else None
     names = weights.names()
-    if strange := deltas.of(names) - {*names}:
+    if strange := (deltas.of(names) if deltas else set[str]()) - {*names}:
         raise TrainingError(f"The adapter cannot be merged: the base model has no {min(strange)}.")
     shards = [*_shards([(name, weights.bytes(name)) for name in names], shard_bytes)]
     files: dict[str, str] = {}
@@ -56,7 +61,10 @@ def write(
         part = f"-{number:05}-of-{len(shards):05}" if len(shards) > 1 else ""
         file = f"model{part}.safetensors"
         files |= dict.fromkeys(shard, file)
-        tensors = {name: deltas.added(name, weights.tensor(name)) for name in shard}
+        tensors = {
+            name: deltas.added(name, weights.tensor(name)) if deltas else weights.tensor(name)
+            for name in shard
+        }
         with failed_writes_as_os_errors():
             save_file(tensors, folder / file, metadata={"format": "pt"})
         publish()
@@ -67,8 +75,8 @@ def write(
     publish()
 
 
-class _Base:
-    """The base model's tensors, each read when it is asked for, as bfloat16."""
+class _Weights:
+    """A model's tensors, each read when it is asked for, as bfloat16."""
 
     def __init__(self, folder: Path) -> None:
         self._where: dict[str, Any] = {}
@@ -112,7 +120,7 @@ class _Deltas:
 
     def __init__(self, folder: Path, *, transposed_experts: bool) -> None:
         """`transposed_experts`: whether an expert's weight is (in, out), as GPT-OSS has it."""
-        described = json.loads((folder / "adapter_config.json").read_bytes())
+        described = json.loads((folder / _ADAPTER).read_bytes())
         rank, alpha = described["r"], described["lora_alpha"]
         self._rank = rank
         self._scale = alpha / (rank**0.5 if described.get("use_rslora") else rank)

@@ -124,7 +124,7 @@ class _Head(torch.autograd.Function):
 
     d logp(token) / d hidden = (weight[token] - expected weight) / temperature, so the forward pass keeps the
     expected weight, as small as the hidden states, and no logits: the backward pass needs neither them nor a
-    second projection. The weight itself is frozen.
+    second projection, unless the weight itself learns.
     """
 
     @staticmethod
@@ -134,9 +134,7 @@ class _Head(torch.autograd.Function):
         logprobs = torch.empty(len(rows), device=hidden.device)
         entropies, expected = [], []
         for start in range(0, len(hidden), _HEAD_ROWS):
-            logits = (hidden[start : start + _HEAD_ROWS] @ weight.T).float()
-            if temperature != 1.0:
-                logits /= temperature
+            logits = _logits(hidden[start : start + _HEAD_ROWS], weight, temperature)
             probabilities = torch.softmax(logits, dim=-1)
             # The largest probability is exp(largest logit - normalizer).
             normalizers = logits.amax(dim=-1) - probabilities.amax(dim=-1).log()
@@ -146,15 +144,44 @@ class _Head(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 expected.append(probabilities.to(weight.dtype) @ weight)
         if expected:
-            ctx.save_for_backward(torch.cat(expected), weight, rows, tokens)
-            ctx.temperature = temperature
+            kept = hidden if ctx.needs_input_grad[1] else None
+            ctx.save_for_backward(torch.cat(expected), weight, rows, tokens, kept)
+            ctx.temperature, ctx.precision = temperature, hidden.dtype
         entropy = torch.cat(entropies)
         ctx.mark_non_differentiable(entropy)
         return logprobs, entropy
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        expected, weight, rows, tokens = ctx.saved_tensors
-        slopes = (weight[tokens] - expected[rows]).float() * (gradients[0] / ctx.temperature)[:, None]
+        expected, weight, rows, tokens, kept = ctx.saved_tensors
+        asked = gradients[0] / ctx.temperature
+        slopes = (weight[tokens] - expected[rows]).float() * asked[:, None]
         hidden = torch.zeros_like(expected, dtype=slopes.dtype).index_add_(0, rows, slopes)
-        return hidden.to(expected.dtype), None, None, None, None
+        of_weight = None if kept is None else _of_weight(kept, weight, rows, tokens, asked, ctx.temperature)
+        return hidden.to(ctx.precision), of_weight, None, None, None
+
+
+def _logits(hidden: Tensor, weight: Tensor, temperature: float) -> Tensor:
+    logits = (hidden @ weight.T).float()
+    if temperature != 1.0:
+        logits /= temperature
+    return logits
+
+
+def _of_weight(
+    hidden: Tensor, weight: Tensor, rows: Tensor, tokens: Tensor, asked: Tensor, temperature: float
+) -> Tensor:
+    """The gradient of the head's weight, which knows every logit: they are projected anew, some rows at a
+    time. `asked` is each pair's, divided by the temperature.
+
+    d logp(token) / d weight[one] = (1 if it is the token, less its probability) * hidden / temperature.
+    """
+    pairs = asked[:, None] * hidden[rows].float()
+    gradient = torch.zeros(weight.shape, device=weight.device).index_add_(0, tokens, pairs)
+    of_rows = torch.zeros(len(hidden), device=hidden.device).index_add_(0, rows, asked)
+    for start in range(0, len(hidden), _HEAD_ROWS):
+        some = hidden[start : start + _HEAD_ROWS]
+        probabilities = torch.softmax(_logits(some, weight, temperature), dim=-1)
+        scaled = some.float() * of_rows[start : start + _HEAD_ROWS, None]
+        gradient -= probabilities.T @ scaled
+    return gradient.to(weight.dtype)

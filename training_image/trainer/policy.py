@@ -17,9 +17,12 @@ from training_image.trainer.errors import TrainingError
 _MXFP4 = "mxfp4"
 
 
-def load(folder: Path, attention: Attention = "sdpa") -> tuple[Any, Any]:
+def load(folder: Path, attention: Attention = "sdpa", *, learns: bool = False) -> tuple[Any, Any]:
     """Model and tokenizer from a Hugging Face folder, on the GPU if there is one. Weights packed into four
     bits, as GPT-OSS's experts are, become numbers of the trainer's precision: nothing adds to packed ones.
+
+    `learns`: whether all its weights do. They are float32 then, and a GPU rounds them to multiply by them: in
+    bfloat16, a step is too small to be added to most of them.
 
     Raises: TrainingError for a folder that is no model, or one that cannot be trained here.
     """
@@ -33,10 +36,11 @@ def load(folder: Path, attention: Attention = "sdpa") -> tuple[Any, Any]:
     on_gpu = torch.cuda.is_available()
     if not on_gpu and attention != "sdpa":
         attention = "eager"  # the others are for GPUs
+    dtype = torch.float32 if learns else precision()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=precision(),
+            dtype=dtype,
             attn_implementation=attention,
             local_files_only=True,
             **_unpacked(config),
@@ -46,7 +50,7 @@ def load(folder: Path, attention: Attention = "sdpa") -> tuple[Any, Any]:
             f"The model cannot be loaded with attention '{attention}': {_first_line(error)}"
         ) from error
     if _unpacked(config):
-        model.to(precision())  # on a CPU without bfloat16 nothing else is in it
+        model.to(dtype)  # on a CPU without bfloat16 nothing else is in it
     return model.to("cuda" if on_gpu else "cpu"), tokenizer
 
 
@@ -77,6 +81,11 @@ def precision() -> torch.dtype:
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
     return torch.bfloat16 if "amx_bf16" in flags or "avx512_bf16" in flags else torch.float32
+
+
+def learning(model: Any, hyperparameters: TrainingHyperparameters) -> int:
+    """How many weights learn, if all of them do; else 0."""
+    return model.num_parameters() if hyperparameters.learns_all_weights else 0
 
 
 def adapter(model: Any, hyperparameters: TrainingHyperparameters) -> LoraConfig:

@@ -1,4 +1,4 @@
-"""The policy as it is now, in files that vLLM reads: its adapter, or all weights with the adapter in them."""
+"""The policy as it is now, in files for others: its adapter, or all weights with the adapter in them."""
 
 import json
 import shutil
@@ -38,14 +38,17 @@ def write_adapter(model: Any, folder: Path) -> None:
 
 
 def write_merged(model: Any, base: Path, folder: Path) -> None:
-    """A model of its own: the policy's weights as they are multiplied with, and the tokenizer of `base`. The
-    policy stays as it is, bit by bit."""
+    """A model of its own: the policy's weights as they are multiplied with (a GPU rounds them to bfloat16),
+    and the tokenizer of `base`. The policy stays as it is, bit by bit."""
     decoder: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    decoder.save_pretrained(folder, state_dict=dict(merged_tensors(decoder)))
+    tensors = dict(merged_tensors(decoder))
+    dtype = next(iter(tensors.values())).dtype
+    decoder.save_pretrained(folder, state_dict=tensors)
     config = folder / "config.json"
     described = json.loads(config.read_bytes())
     described.pop("quantization_config", None)  # the weights that train are not quantized
-    config.write_text(json.dumps(described))
+    described["dtype"] = str(dtype).removeprefix("torch.")
+    config.write_text(json.dumps(described, indent=2))
     for name in _OF_THE_TOKENIZER:
         if (base / name).exists():
             shutil.copy(base / name, folder)
@@ -63,7 +66,8 @@ def merged_tensors(decoder: Any) -> Iterator[tuple[str, Tensor]]:
         for layer in _wrappers(module, tuned):
             if getattr(layer, "parameter_name", "weight") == parameter:
                 tensor = tensor + layer.get_delta_weight("default").to(tensor.dtype)
-        yield plain, tensor.cpu()
+        is_rounded = tensor.is_cuda and tensor.is_floating_point()
+        yield plain, (tensor.bfloat16() if is_rounded else tensor).cpu()
 
 
 def _wrappers(module: str, tuned: Mapping[str, Any]) -> Iterator[Any]:

@@ -1,7 +1,8 @@
-"""Before the first step: is the adapter that trains the one that completions are sampled with?
+"""Before the first step: is what trains what completions are sampled with?
 
-A new adapter changes nothing, so the question has no answer until it does: here it is disturbed for as long
-as a few tokens take, and put back bit by bit (unslothai/unsloth#8701, modelscope/ms-swift#8233).
+A new adapter changes nothing, and weights that have not learned yet are the base model's, so the question has
+no answer until they differ: here they are disturbed for as long as a few tokens take, and put back bit by bit
+(unslothai/unsloth#8701, modelscope/ms-swift#8233). Of a model without an adapter, the last layer is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.errors import TrainingError
 from training_image.trainer.sampler import Sampler
+from training_image.trunk import decoder_of
 
 _COMPLETIONS = 4
 _TOKENS = 8
@@ -23,20 +25,18 @@ _DISTINCT = 3
 _SIZES = [0.02 * 2**power for power in range(10)]
 
 
-def check_adapter_is_sampled(model: Any, sampler: Sampler, prompt: Sequence[int], *, bound: float) -> None:
+def check_policy_is_sampled(model: Any, sampler: Sampler, prompt: Sequence[int], *, bound: float) -> None:
     """`bound`: the mean difference of a token's log-probability that rounding explains.
 
-    Raises: TrainingError if the sampler does not follow the adapter.
+    Raises: TrainingError if the sampler does not follow the policy.
     """
-    adapter = [one for name, one in model.named_parameters() if ".lora_" in name and one.requires_grad]
-    if not adapter:
-        return
+    named, learning = _of_what_learns(model)
     samplings = [Sampling(_TOKENS, seed=seed) for seed in range(_COMPLETIONS)]
     made: list[Generated] = []
     own: list[float] = []
     without: list[float] = []
     for size in _SIZES:
-        with _disturbed(adapter, size):
+        with _disturbed(learning, size):
             made = sampler.sample(model, [prompt] * _COMPLETIONS, samplings)
             own = _logprobs(model, prompt, made)
         without = _logprobs(model, prompt, made)
@@ -46,7 +46,7 @@ def check_adapter_is_sampled(model: Any, sampler: Sampler, prompt: Sequence[int]
     if (gap := _distance(own, told)) > bound:
         is_base = _distance(without, told) <= bound
         raise TrainingError(
-            f"Completions are not sampled with the adapter that trains: with a test adapter, "
+            f"Completions are not sampled with the {named}: disturbed for a test, "
             f"{type(sampler).__name__} and the trainer differ by {gap:.3f} in the log-probability of a token "
             f"(rounding: at most {bound}), and the sampler's are "
             f"{'those of the model without it' if is_base else 'of neither the one nor the other'}."
@@ -59,7 +59,7 @@ def check_is_policy(model: Any, prompt: Sequence[int], made: Generated, *, bound
     if gap > bound:
         raise TrainingError(
             "Completions are not sampled from the policy in training: the log-probability of a token differs "
-            f"by {gap:.3f} on average (rounding: at most {bound}). Was the adapter used?"
+            f"by {gap:.3f} on average (rounding: at most {bound}). Was what trains used?"
         )
 
 
@@ -68,22 +68,30 @@ def _told(made: Sequence[Generated]) -> list[float]:
     return [logprob for one in made for logprob in (*one.logprobs, *([one.stop[1]] if one.stop else []))]
 
 
+def _of_what_learns(model: Any) -> tuple[str, list[Tensor]]:
+    """What is disturbed: one layer is enough to tell, and all weights would not fit a second time."""
+    adapter = [one for name, one in model.named_parameters() if ".lora_" in name and one.requires_grad]
+    if adapter:
+        return "adapter that trains", adapter
+    return "weights that train", [*decoder_of(model).layers[-1].parameters()]
+
+
 @contextmanager
-def _disturbed(adapter: Sequence[Tensor], size: float) -> Iterator[None]:
-    """The adapter with noise of this size."""
-    kept = [one.detach().clone() for one in adapter]
+def _disturbed(learning: Sequence[Tensor], size: float) -> Iterator[None]:
+    """With noise of this size."""
+    kept = [one.detach().clone() for one in learning]
     generator = torch.Generator().manual_seed(0)
-    noise = [torch.randn(one.shape, generator=generator).to(one) for one in adapter]
+    noise = [torch.randn(one.shape, generator=generator).to(one) for one in learning]
     try:
-        _write(adapter, [one + size * extra for one, extra in zip(kept, noise, strict=True)])
+        _write(learning, [one + size * extra for one, extra in zip(kept, noise, strict=True)])
         yield
     finally:
-        _write(adapter, kept)
+        _write(learning, kept)
 
 
 @torch.no_grad()
-def _write(adapter: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    for one, value in zip(adapter, values, strict=True):
+def _write(learning: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for one, value in zip(learning, values, strict=True):
         one.copy_(value)
 
 

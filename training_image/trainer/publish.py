@@ -1,4 +1,5 @@
-"""What a run leaves for others: adapters, checkpoints that answer as models, rollouts, the result."""
+"""What a run leaves for others: adapters or whole weights, checkpoints that answer as models, rollouts, the
+result."""
 
 import gzip
 import json
@@ -18,7 +19,7 @@ from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
 from outcrop.types.checkpoint import FineTuningJobCheckpoint
 from outcrop.types.model import TunedModel
-from training_image.trainer import merged_weights
+from training_image.trainer import merged_weights, policy_files
 from training_image.trainer.errors import failed_writes_as_os_errors
 from training_image.trainer.evaluate import Evaluation
 from training_image.trainer.rewards import Graded
@@ -27,30 +28,29 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class Publisher:
-    def __init__(self, spec: TrainingSpec) -> None:
+    def __init__(self, spec: TrainingSpec, base: Path) -> None:
+        """`base`: the base model's folder."""
         self._spec = spec
+        self._base = base
         self._objects = ObjectStore()
 
     def checkpoint(self, model: Any, step: int, metrics: dict[str, float]) -> str:
-        """Upload the adapter, then name it as a model, then list it: what is listed can be used. Returns the
-        model id.
+        """Upload what was trained, then name it as a model, then list it: what is listed can be used. Returns
+        the model id.
 
-        Raises: OSError if there is no room to write the adapter to.
+        Raises: OSError if there is no room to write it to.
         """
-        spec, key = self._spec, s3_keys.adapter(self._spec.project, self._spec.job_id, step)
+        spec = self._spec
         with tempfile.TemporaryDirectory() as folder:
-            with failed_writes_as_os_errors():
-                save_adapter(model, Path(folder), spec.base_model)
-            self._objects.upload_folder(Path(folder), key)
-            with tempfile.TemporaryFile() as archive:
-                with failed_writes_as_os_errors():
-                    pack_adapter(Path(folder), archive)
-                self._objects.put(s3_keys.adapter_archive(key), archive)
+            if spec.hyperparameters.learns_all_weights:
+                self._upload_weights(model, Path(folder), self.trained(step))
+            else:
+                self._upload_adapter(model, Path(folder), self.trained(step))
         served = TunedModel(
             id=ids.checkpoint_model_id(spec.fine_tuned_model, step),
             created=ids.now(),
             base_model=spec.base_model,
-            adapter_key=key,
+            **self.keys(step),
             job_id=spec.job_id,
             kind="checkpoint",
         )
@@ -66,6 +66,30 @@ class Publisher:
             )
         )
         return served.id
+
+    def trained(self, step: int) -> str:
+        """Key of what was trained by then."""
+        key = s3_keys.weights if self._spec.hyperparameters.learns_all_weights else s3_keys.adapter
+        return key(self._spec.project, self._spec.job_id, step)
+
+    def keys(self, step: int) -> dict[str, Any]:
+        """The same, by the name that models have for it."""
+        name = "weights_key" if self._spec.hyperparameters.learns_all_weights else "adapter_key"
+        return {name: self.trained(step)}
+
+    def _upload_adapter(self, model: Any, folder: Path, key: str) -> None:
+        with failed_writes_as_os_errors():
+            save_adapter(model, folder, self._spec.base_model)
+        self._objects.upload_folder(folder, key)
+        with tempfile.TemporaryFile() as archive:
+            with failed_writes_as_os_errors():
+                pack_adapter(folder, archive)
+            self._objects.put(s3_keys.adapter_archive(key), archive)
+
+    def _upload_weights(self, model: Any, folder: Path, key: str) -> None:
+        with failed_writes_as_os_errors():
+            policy_files.write_merged(model, self._base, folder)
+        self._objects.upload_folder(folder, key)
 
     def rollouts(self, step: int, graded: Sequence[Graded], advantages: Sequence[float | None]) -> None:
         key = s3_keys.rollouts(self._spec.project, self._spec.job_id, step)
@@ -101,14 +125,14 @@ class Publisher:
         key = s3_keys.result(self._spec.project, self._spec.job_id, self._spec.attempt)
         self._objects.put(key, result.model_dump_json().encode())
 
-    def fetch_adapter(self, step: int, folder: Path) -> None:
-        key = s3_keys.adapter(self._spec.project, self._spec.job_id, step)
-        self._objects.download_folder(key, folder)
+    def fetch(self, step: int, folder: Path) -> None:
+        """What was trained by then, to `folder`."""
+        self._objects.download_folder(self.trained(step), folder)
 
-    def merged(self, base: Path, adapter: Path) -> str:
-        """Upload the base model with the adapter added to it, as one model; its key.
+    def merged(self, trained: Path) -> str:
+        """Upload what was trained as one model that Amazon Bedrock imports; its key.
 
-        Raises: TrainingError if the two do not fit each other, OSError for a full disk.
+        Raises: TrainingError if it does not fit the base model, OSError for a full disk.
         """
         key = s3_keys.merged(self._spec.project, self._spec.job_id)
         with tempfile.TemporaryDirectory() as name:
@@ -119,7 +143,7 @@ class Publisher:
                 for file in folder.iterdir():
                     file.unlink()
 
-            merged_weights.write(base, adapter, folder, upload)
+            merged_weights.write(self._base, trained, folder, upload)
         return key
 
     def _evaluation_key(self, step: int) -> str:

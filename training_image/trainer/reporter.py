@@ -23,6 +23,10 @@ _TIMES_ITS_COST = 20
 """The resume state is written after a step if so many times the seconds as it last took have passed,"""
 _MOST_SECONDS = 100.0
 """or so many: SIGKILL follows SIGTERM after 120, and the step before a longer one must be on disk."""
+_LONG_SECONDS = 25.0
+"""One that takes longer to write, as all weights with their optimizer may, comes less often:"""
+_TIMES_A_LONG_ONES_COST = 4
+"""so many times as long after it."""
 
 
 class Reporter(TrainerCallback):
@@ -127,7 +131,7 @@ class Reporter(TrainerCallback):
             )
 
     def save(self) -> None:
-        """After every step: the adapter where it can be served, if it is time, then the resume state, which
+        """After every step: the policy where it can be served, if it is time, then the resume state, which
         says that it is there. A full disk costs the checkpoint, not the run.
         """
         step = self.trainer.state.global_step
@@ -166,16 +170,18 @@ class Reporter(TrainerCallback):
         except OSError as error:
             self._report.warn_of_full_disk("resume state", step, error)
         ended = time.monotonic()
-        self._state_is_due = ended + min(_TIMES_ITS_COST * (ended - began), _MOST_SECONDS)
+        cost = ended - began
+        most = _MOST_SECONDS if cost < _LONG_SECONDS else _TIMES_A_LONG_ONES_COST * cost
+        self._state_is_due = ended + min(_TIMES_ITS_COST * cost, most)
 
     def tell_failed_step(self) -> None:
         """The completions of the step that ends the run, and why they have no reward: none taught."""
         latest = self._rewards.latest
         self._report.rollouts(self.trainer.state.global_step + 1, latest, [None] * len(latest))
 
-    def finish(self, folder: Path, *, base: Path) -> None:
+    def finish(self, folder: Path) -> None:
         """As `RunReport.finish`."""
-        self._report.finish(folder, base=base, peak_gb=self._peak_gb())
+        self._report.finish(folder, peak_gb=self._peak_gb())
 
     def _peak_gb(self) -> float:
         """Of all steps so far: what torch tells of a GPU is the latest step's."""

@@ -9,7 +9,7 @@ from shutil import rmtree
 from statistics import fmean
 from typing import Any
 
-from outcrop import ids, s3_keys, training_metrics
+from outcrop import ids, training_metrics
 from outcrop.errors import StateError
 from outcrop.stores.jobs import JobStore
 from outcrop.training_spec import TrainingResult, TrainingSpec
@@ -59,15 +59,17 @@ class RunReport:
         events: StepEvents,
         validation: Sequence[dict[str, Any]],
         *,
+        base: Path,
         is_told_to_stop: Callable[[], bool],
     ) -> None:
-        """`validation`: the rows of the validation file, none if there is none."""
+        """`validation`: the rows of the validation file, none if there is none. `base`: the base model's
+        folder."""
         self.history = history
         self.events = events
         self._spec = spec
         self._is_told_to_stop = is_told_to_stop
         self._jobs = JobStore(spec.project)
-        self._publisher = Publisher(spec)
+        self._publisher = Publisher(spec, base)
         self._validation = (
             Validation(spec, validation, history, self._publisher, events) if validation else None
         )
@@ -175,8 +177,8 @@ class RunReport:
         return not (job.pause_requested or self._is_told_to_stop())
 
     def checkpoint(self, step: int, model: Any, graded: Sequence[Graded]) -> None:
-        """The adapter of `model`, which saves itself as PEFT does, where it can be served. `graded`: the
-        step's completions. A full disk costs the checkpoint, not the run."""
+        """The adapter of `model`, which saves itself as PEFT does, or all its weights, where they can be
+        served. `graded`: the step's completions. A full disk costs the checkpoint, not the run."""
         metrics: dict[str, float] = {"step": step}
         for name, value in (
             ("train_reward_mean", mean_reward(graded)),
@@ -197,22 +199,23 @@ class RunReport:
         reason = error.strerror or error
         self.warn(step, f"No {what} could be written at step {step}: {reason}. Training goes on.")
 
-    def finish(self, folder: Path, *, base: Path, peak_gb: float | None = None) -> None:
-        """The best adapter to `folder`, merged with the model in `base` if that is wanted, and the result,
-        which makes the run a success. `peak_gb`: the most memory that the run took, if that was measured.
+    def finish(self, folder: Path, *, peak_gb: float | None = None) -> None:
+        """The best adapter, or model, to `folder`, in one piece with the base model if that is wanted, and
+        the result, which makes the run a success. `peak_gb`: the most memory that the run took, if that was
+        measured.
 
-        Raises: TrainingError if no adapter could be saved.
+        Raises: TrainingError if no checkpoint could be saved.
         """
         if not self.history.published:
             raise TrainingError("No checkpoint could be written during the whole training: is the disk full?")
         step, metrics = self.history.best_step(), self.history.metrics()
         try:
-            self._publisher.fetch_adapter(step, folder)
+            self._publisher.fetch(step, folder)
         except FileNotFoundError:
             raise
         except OSError as error:  # the model is in the bucket: it needs no copy here
             rmtree(folder, ignore_errors=True)
-            self.warn(step, f"The adapter could not be copied to {folder}: {error.strerror or error}.")
+            self.warn(step, f"The model could not be copied to {folder}: {error.strerror or error}.")
         told = "".join(
             f", {name.replace('_', ' ')} {metrics[name]:.3f}"
             for name in ("valid_reward_base", "valid_reward_tuned")
@@ -228,17 +231,17 @@ class RunReport:
         self._publisher.result(
             TrainingResult(
                 step=step,
-                adapter_key=s3_keys.adapter(self._spec.project, self._spec.job_id, step),
-                merged_key=self._merged(step, base, folder) if self._spec.merge else None,
+                **self._publisher.keys(step),
+                merged_key=self._merged(step, folder) if self._spec.merge else None,
                 trained_tokens=self.history.trained_tokens,
                 metrics=metrics,
             )
         )
 
-    def _merged(self, step: int, base: Path, adapter: Path) -> str | None:
+    def _merged(self, step: int, trained: Path) -> str | None:
         """The key of the merged model. That it cannot be made costs its serving, not the training."""
         try:
-            return self._publisher.merged(base, adapter)
+            return self._publisher.merged(trained)
         except (OSError, TrainingError) as error:
             self.warn(step, f"The model could not be merged into one: {error}")
             return None

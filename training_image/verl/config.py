@@ -175,6 +175,12 @@ def _num_iterations(numbers: TrainingHyperparameters) -> Overrides:
     return {f"{_ACTOR}.ppo_epochs": 1}
 
 
+def _lora_r(numbers: TrainingHyperparameters) -> Overrides:
+    if numbers.learns_all_weights:
+        raise _refused("finetuning_type", "all weights learn on one machine only")
+    return {f"{_MODEL}.lora_rank": numbers.lora_r, f"{_MODEL}.lora_alpha": 2 * numbers.lora_r}
+
+
 def _lora_layers(numbers: TrainingHyperparameters) -> Overrides:
     if numbers.lora_layers is not None:
         raise _refused("lora_layers", "verl puts LoRA on all layers, not on the last ones alone")
@@ -247,10 +253,7 @@ ANSWERS: dict[str, Callable[[TrainingHyperparameters], Overrides]] = {
     },
     "save_steps": _by_us,
     "early_stopping_patience": _by_us,
-    "lora_r": lambda numbers: {
-        f"{_MODEL}.lora_rank": numbers.lora_r,
-        f"{_MODEL}.lora_alpha": 2 * numbers.lora_r,
-    },
+    "lora_r": _lora_r,
     "lora_layers": _lora_layers,
     "lora_targets": _lora_targets,
     "lora_parameters": _lora_parameters,

@@ -71,7 +71,9 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     }
     for name, its_rows in ((files.TRAINING, rows), (files.VALIDATION, validation or rows[:1])):
         files.write(root / "verl", name, len(its_rows))
-    report = RunReport(spec, history, events, validation, is_told_to_stop=stop.is_set)
+    report = RunReport(
+        spec, history, events, validation, base=channels / "model", is_told_to_stop=stop.is_set
+    )
     report.begin(
         len(rows),
         len(validation),
@@ -85,7 +87,7 @@ def train(spec: TrainingSpec, root: Path, stop: threading.Event) -> None:
     if not resumed or checkpoints.step_of(resumed) < numbers.max_steps:
         _fit(spec, config.arguments(overrides), reporting, state, stop)
     if not reporting.was_stopped:
-        report.finish(root / "model", base=channels / "model")
+        report.finish(root / "model")
 
 
 def _fit(

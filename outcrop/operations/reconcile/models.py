@@ -1,4 +1,4 @@
-"""Models and checkpoints: what is listed as a model has an adapter, and its job has succeeded."""
+"""Models and checkpoints: what is listed as a model has an adapter or weights, and its job has succeeded."""
 
 from collections.abc import Iterator
 
@@ -20,11 +20,12 @@ def of_project(project: str) -> Iterator[Finding]:
                 repair=lambda model=model: ModelStore(project).delete(model.id),
                 mends="It is no model any more; its checkpoints stay.",
             )
-        elif now() - model.created >= GRACE_SECONDS and not ObjectStore().list(model.adapter_key):
+        elif now() - model.created >= GRACE_SECONDS and not ObjectStore().list(model.key):
+            what = "Its adapter is" if model.adapter_key else "Its weights are"
             yield Finding(
                 f"{model.kind} {model.id}",
-                f"Its adapter is not in the bucket (below {model.adapter_key}): it cannot answer. Bring the "
-                "objects back, or delete the model.",
+                f"{what} not in the bucket (below {model.key}): it cannot answer. Bring the objects back, or "
+                "delete the model.",
             )
 
 

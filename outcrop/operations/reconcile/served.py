@@ -19,7 +19,11 @@ def of_components(projects: Sequence[str]) -> Iterator[Finding]:
     """Those of adapters; a base model's own is nobody's and everybody's."""
     if settings().serving == "openai_compatible":
         return
-    wanted = {sagemaker_plan.component_of_adapter(model.adapter_key) for model in _models(projects)}
+    wanted = {
+        sagemaker_plan.component_of_adapter(model.adapter_key)
+        for model in _models(projects)
+        if model.adapter_key
+    }
     there = lookups.every(
         "sagemaker", "list_inference_components", "InferenceComponents", NameContains=_OF_A_JOB
     )
