@@ -198,7 +198,7 @@ def test_a_paused_run_saves_leaves_and_goes_on_to_the_very_same_end(a_run: MakeR
     process = paused.start()
     _wait_for_step(paused, 2)
     jobs.request_pause(paused.spec.job_id)  # and the signal got lost: the trainer finds out by itself
-    left = process.wait(timeout=60)
+    status = process.wait(timeout=60)
     at = paused.metrics()[-1]["step"]
     jobs.transition(paused.spec.job_id, "paused")
     jobs.transition(paused.spec.job_id, "queued", attempt=2)
@@ -206,13 +206,19 @@ def test_a_paused_run_saves_leaves_and_goes_on_to_the_very_same_end(a_run: MakeR
     resumed = paused.as_attempt(2)
     ended = resumed.train()
 
-    assert (left, ended) == (0, 0)
+    assert (status, ended) == (0, 0)
     assert 2 <= at < 6
     assert f"Training resumed from the checkpoint of step {at}." in resumed.messages()
     assert [metrics["step"] for metrics in resumed.metrics()] == [1, 2, 3, 4, 5, 6]
     assert 0 < (trained_before or 0) < (resumed.job.trained_tokens or 0)
     assert resumed.job.trained_tokens == straight.job.trained_tokens
     assert _result(resumed).metrics == _result(straight).metrics
+    one, other = outcome(straight), outcome(resumed)
+    files = [name for name in one if not name.startswith(("event ", "attempts/", "models"))]
+    assert {"checkpoint 6", "model/adapter_model.safetensors", "rollouts/step-000006.jsonl, line 0"} <= {
+        *files
+    }
+    assert {name: other.get(name) for name in files} == {name: one[name] for name in files}
 
 
 @pytest.mark.parametrize("status", ["paused", "pausing", "attempted anew"])
