@@ -78,6 +78,7 @@ def measure(shape: Shape, numbers: TrainingHyperparameters) -> None:
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.rollouts import Rollouts
     from training_image.trainer.sampler import LoopSampler
 
     rows: Any = [
@@ -96,12 +97,14 @@ def measure(shape: Shape, numbers: TrainingHyperparameters) -> None:
         train_dataset=dataset.placeholders(numbers.prompts_per_step),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
-        rows=rows,
-        prompts=PromptQueue(len(rows), seed=1),
-        chat=chat,
-        sampler=LoopSampler([]),
-        sampling=Sampling(numbers.max_completion_length),
-        rewards=Rewards(rewards, rows, read=chat.read, failure_limit=1.0),
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=PromptQueue(len(rows), seed=1),
+            chat=chat,
+            sampler=LoopSampler([]),
+            sampling=Sampling(numbers.max_completion_length),
+            rewards=Rewards(rewards, rows, read=chat.read, failure_limit=1.0),
+        ),
         save=lambda: None,
     )
     trainer.train()

@@ -25,6 +25,7 @@ from training_image.trainer import dataset, grpo, policy, schedule
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.prompts import PromptQueue
 from training_image.trainer.rewards import Rewards
+from training_image.trainer.rollouts import Rollouts
 from training_image.trainer.sampler import LoopSampler
 
 Score = Callable[[Sequence[dict[str, Any]], Sequence[str]], list[float]]
@@ -119,12 +120,14 @@ def outcrop(task: Task, repeat: Completions | None = None) -> tuple[list[Step], 
             processing_class=tokenizer,
             peft_config=policy.adapter(model, numbers),
             callbacks=[clock],
-            rows=task.rows,
-            prompts=PromptQueue(len(task.rows), task.seed),
-            chat=chat,
-            sampler=sampler,
-            sampling=generate.Sampling(numbers.max_completion_length, numbers.temperature),
-            rewards=Rewards(_Grader(task.score), task.rows, read=chat.read, failure_limit=1.0),
+            rollouts=Rollouts(
+                rows=task.rows,
+                prompts=PromptQueue(len(task.rows), task.seed),
+                chat=chat,
+                sampler=sampler,
+                sampling=generate.Sampling(numbers.max_completion_length, numbers.temperature),
+                rewards=Rewards(_Grader(task.score), task.rows, read=chat.read, failure_limit=1.0),
+            ),
             save=lambda: None,
         )
         trainer.train()

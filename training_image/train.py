@@ -56,6 +56,7 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.reporter import HISTORY, PROMPTS, Reporter
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.rollouts import Rollouts
     from training_image.trainer.run_report import RunReport
     from training_image.trainer.sampler_choice import choose
     from training_image.trainer.step_events import StepEvents
@@ -131,15 +132,17 @@ def train(spec: TrainingSpec, root: Path, stop: Stop) -> None:
         processing_class=tokenizer,
         peft_config=None if numbers.learns_all_weights else policy.adapter(model, numbers),
         callbacks=[reporter],
-        rows=rows,
-        prompts=prompts,
-        chat=chat,
-        sampler=sampler,
-        sampling=sampling,
-        rewards=rewards,
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=prompts,
+            chat=chat,
+            sampler=sampler,
+            sampling=sampling,
+            rewards=rewards,
+            forms=forms,
+            replacements=round(numbers.dynamic_sampling_budget * numbers.prompts_per_step),
+        ),
         save=reporter.save,
-        forms=forms,
-        replacements=round(numbers.dynamic_sampling_budget * numbers.prompts_per_step),
         team=team,
         interruptible=stop.interrupts,
     )

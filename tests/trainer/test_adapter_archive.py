@@ -5,11 +5,11 @@ import tarfile
 from pathlib import Path
 
 from outcrop import s3_keys
-from outcrop.hyperparameters import TrainingHyperparameters
 from outcrop.stores.objects import ObjectStore
 from outcrop.training_spec import TrainingSpec
 from tests import factories
 from tests.account import Account
+from tests.trainer.conftest import HYPERPARAMETERS
 from training_image.trainer.publish import ADAPTER_FILES, Publisher, pack_adapter
 
 
@@ -39,7 +39,7 @@ class APolicy:
             (folder / name).write_text("{}")
 
 
-def test_a_checkpoint_is_there_as_files_and_as_an_archive(aws: Account) -> None:
+def test_a_checkpoint_is_there_as_files_and_as_an_archive(aws: Account, tmp_path: Path) -> None:
     spec = TrainingSpec.model_validate(
         {
             "project": "acme",
@@ -48,13 +48,13 @@ def test_a_checkpoint_is_there_as_files_and_as_an_archive(aws: Account) -> None:
             "base_model": "tiny-caps",
             "fine_tuned_model": "ft:tiny-caps:acme::1",
             "grader": factories.STRING_CHECK,
-            "hyperparameters": TrainingHyperparameters.model_construct(),
+            "hyperparameters": HYPERPARAMETERS,
             "seed": 1,
         }
     )
     key = s3_keys.adapter("acme", "ftjob-1", 5)
 
-    Publisher(spec).checkpoint(APolicy(), 5, {})
+    Publisher(spec, tmp_path).checkpoint(APolicy(), 5, {})
 
     assert ObjectStore().list(key) == [f"{key}{name}" for name in ADAPTER_FILES]
     assert ObjectStore().exists("projects/acme/jobs/ftjob-1/adapters/step-000005.tar.gz")

@@ -200,6 +200,7 @@ def a_trainer(
     from training_image.trainer import dataset
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.rollouts import Rollouts
 
     model, tokenizer = loaded
     spec = numbers(architecture)
@@ -211,12 +212,14 @@ def a_trainer(
         train_dataset=dataset.placeholders(2),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, spec),
-        rows=rows,
-        prompts=PromptQueue(len(rows), seed=7),
-        chat=chat,
-        sampler=sampler or LoopSampler(stop_tokens(model, tokenizer)),
-        sampling=Sampling(12, temperature=1.0),
-        rewards=Rewards(Scripted([1.0, 0.0, 0.5, 0.2] * 2), rows, read=chat.read, failure_limit=1.0),  # pyright: ignore[reportArgumentType]
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=PromptQueue(len(rows), seed=7),
+            chat=chat,
+            sampler=sampler or LoopSampler(stop_tokens(model, tokenizer)),
+            sampling=Sampling(12, temperature=1.0),
+            rewards=Rewards(Scripted([1.0, 0.0, 0.5, 0.2] * 2), rows, read=chat.read, failure_limit=1.0),  # pyright: ignore[reportArgumentType]
+        ),
         save=lambda: None,
     )
 

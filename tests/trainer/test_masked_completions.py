@@ -66,6 +66,7 @@ def a_trainer(folder: Path, out: Path, grader: Scripted, groups: int | None = No
     from training_image.trainer.groups import ids
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.rollouts import Rollouts
     from training_image.trainer.sampler import LoopSampler
 
     made: list[tuple[list[int], list[int]]] = []
@@ -91,14 +92,16 @@ def a_trainer(folder: Path, out: Path, grader: Scripted, groups: int | None = No
         train_dataset=dataset.placeholders(hyperparameters.max_steps * groups),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, hyperparameters),
-        rows=rows,
-        prompts=PromptQueue(len(rows), seed=7),
-        chat=chat,
-        sampler=Recording(stop_tokens(model, tokenizer)),
-        sampling=Sampling(hyperparameters.max_completion_length, temperature=1.0),
-        rewards=Rewards(grader, rows, read=chat.read, failure_limit=1.0),
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=PromptQueue(len(rows), seed=7),
+            chat=chat,
+            sampler=Recording(stop_tokens(model, tokenizer)),
+            sampling=Sampling(hyperparameters.max_completion_length, temperature=1.0),
+            rewards=Rewards(grader, rows, read=chat.read, failure_limit=1.0),
+            replacements=round(groups * hyperparameters.dynamic_sampling_budget),
+        ),
         save=lambda: None,
-        replacements=round(groups * hyperparameters.dynamic_sampling_budget),
     )
     trainer.made = made
     return trainer

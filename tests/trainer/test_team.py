@@ -36,6 +36,7 @@ def _trained(run: Any, size: int, folder: Path) -> tuple[Any, list[dict[str, Any
     from training_image.trainer.chat_format import ChatFormat
     from training_image.trainer.prompts import PromptQueue
     from training_image.trainer.rewards import Rewards
+    from training_image.trainer.rollouts import Rollouts
     from training_image.trainer.sampler import LoopSampler
     from training_image.trainer.team import Team, TeamSampler
 
@@ -57,12 +58,14 @@ def _trained(run: Any, size: int, folder: Path) -> tuple[Any, list[dict[str, Any
         train_dataset=dataset.placeholders(numbers.max_steps * numbers.prompts_per_step),
         processing_class=tokenizer,
         peft_config=None if is_full else policy.adapter(model, numbers),
-        rows=rows,
-        prompts=PromptQueue(len(rows), 7),
-        chat=chat,
-        sampler=TeamSampler(team, own) if team else own,
-        sampling=Sampling(20),
-        rewards=Rewards(Longest(), rows, read=chat.read, failure_limit=1.0),
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=PromptQueue(len(rows), 7),
+            chat=chat,
+            sampler=TeamSampler(team, own) if team else own,
+            sampling=Sampling(20),
+            rewards=Rewards(Longest(), rows, read=chat.read, failure_limit=1.0),
+        ),
         save=lambda: None,
         team=team,
     )

@@ -13,6 +13,7 @@ from tests import tiny_qwen
 from training_image.trainer.chat_format import ChatFormat
 from training_image.trainer.dataset import question
 from training_image.trainer.rewards import Rewards
+from training_image.trainer.rollouts import Rollouts
 
 WEATHER = {
     "type": "function",
@@ -206,13 +207,15 @@ def test_a_policy_learns_from_calls_that_its_grader_has_read(family: str, tmp_pa
         train_dataset=dataset.placeholders(1),
         processing_class=tokenizer,
         peft_config=policy.adapter(model, numbers),
-        rows=rows,
-        prompts=PromptQueue(1, seed=7),
-        chat=chat,
-        sampler=LoopSampler(stop),
-        sampling=Sampling(90, logit_bias=bias),
-        forms=Forms(answer_or_calls=constraint),
-        rewards=rewards,
+        rollouts=Rollouts(
+            rows=rows,
+            prompts=PromptQueue(1, seed=7),
+            chat=chat,
+            sampler=LoopSampler(stop),
+            sampling=Sampling(90, logit_bias=bias),
+            forms=Forms(answer_or_calls=constraint),
+            rewards=rewards,
+        ),
         save=lambda: None,
     )
 

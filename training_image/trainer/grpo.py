@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +27,13 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from outcrop.hyperparameters import TrainingHyperparameters
-from training_image.generate import Generated
-from training_image.sampling import Sampling
-from training_image.trainer.chat_format import ChatFormat
-from training_image.trainer.dataset import question
 from training_image.trainer.errors import TrainingError, is_out_of_memory
-from training_image.trainer.forms import FREE, Forms
-from training_image.trainer.groups import Group, figures, halves, ids
+from training_image.trainer.groups import Group, figures, halves
 from training_image.trainer.packing import log_probabilities
-from training_image.trainer.prompts import PromptQueue
-from training_image.trainer.rewards import Rewards
-from training_image.trainer.sampler import Sampler
+from training_image.trainer.rollouts import Rollouts
 from training_image.trainer.schedule import BETAS, rate
-from training_image.trainer.seeds import draw_seed
 from training_image.trainer.team import Team
 
-_WORTH_A_ROUND = 0.25
-"""Share of a step's groups that have to teach nothing for fresh ones to be sampled."""
 SAMPLER_GAP = {torch.float32: 0.02, torch.bfloat16: 0.3}
 """Mean gap between the sampler's and the trainer's log-probability of a token beyond which they are not one
 policy.
@@ -100,37 +89,22 @@ class GroupTrainer(GRPOTrainer):
     def __init__(
         self,
         *,
-        rows: Sequence[dict[str, Any]],
-        prompts: PromptQueue,
-        chat: ChatFormat,
-        sampler: Sampler,
-        sampling: Sampling,
-        rewards: Rewards,
+        rollouts: Rollouts,
         save: Callable[[], None],
-        forms: Forms = FREE,
-        replacements: int = 0,
         team: Team | None = None,
         interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
         **arguments: Any,
     ) -> None:
-        """`prompts` says which of `rows` a step trains on, not the dataset, which only counts. `save` is
-        called after a step for which a callback asked for a checkpoint. In a step, up to `replacements` more
-        prompts are sampled, in place of those whose completions all get one reward. `team`: the machine's
-        other GPUs. Sampling and grading, which change no weight, are `interruptible`.
+        """`rollouts` say which rows a step trains on, not the dataset, which only counts. `save` is called
+        after a step for which a callback asked for a checkpoint. `team`: the machine's other GPUs. Sampling
+        and grading, which change no weight, are `interruptible`.
         """
         super().__init__(reward_funcs=[_grader], **arguments)
         self.remove_callback(PrinterCallback)  # metrics are events; a log would say the same less well
         # What balances a mixture's experts would move an adapter elsewhere, for the router is frozen; and
         # rewards are what all weights learn from, too.
         self.aux_loss_enabled = False
-        self.prompts = prompts
-        self._rows = rows
-        self._chat = chat
-        self._sampler = sampler
-        self._sampling = sampling
-        self._forms = forms
-        self._rewards = rewards
-        self._replacements = replacements
+        self.rollouts = rollouts
         self._padding: Any = self._tokenizer.pad_token_id
         self._on_save = save
         self._interruptible = interruptible
@@ -151,8 +125,7 @@ class GroupTrainer(GRPOTrainer):
         self.completion_tokens = 0
         """That the latest step learned from."""
         self.seconds = {"sampling": 0.0, "grading": 0.0, "training": 0.0}
-        """Of the step so far; whoever reports a step sets them back to 0. Grading counts from when sampling
-        has ended: what was graded before cost nothing."""
+        """Of the step so far; whoever reports a step sets them back to 0."""
 
     def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
         """The group at the micro-batch's place. A step's groups are sampled once, for all its updates."""
@@ -160,7 +133,15 @@ class GroupTrainer(GRPOTrainer):
         place = self._step % (groups * self.num_iterations)
         if is_new := place == 0 or self._buffered_inputs is None:
             with self._interruptible():
-                sampled = self._sampled()
+                sampled = self.rollouts.step(
+                    self.model,
+                    self.state.global_step,
+                    prompts=groups,
+                    completions=self.num_generations,
+                    seed=self.args.seed,
+                )
+            self._trunks = self.rollouts.trunks
+            self.seconds |= self.rollouts.seconds
             self._buffered_inputs = self._inputs(sampled)
         if place % groups == 0:
             self.is_first_update = place == 0
@@ -169,59 +150,6 @@ class GroupTrainer(GRPOTrainer):
             if self._team:
                 self._team.hand_out(self.model, self._buffered_inputs if is_new else None)
         return self._buffered_inputs[place % groups]
-
-    def _sampled(self) -> list[Group]:
-        """A group of each of the step's prompts; and, if many of them have nothing to compare, of as many
-        fresh prompts as may be expected to make up for them, within the budget (dynamic sampling as in DAPO,
-        arXiv 2503.14476, but in one round: a GPU takes about as long for few prompts as for many).
-        """
-        self._rewards.begin_step()
-        self._trunks = {}
-        size = self.args.gradient_accumulation_steps
-        sampled = self._groups(self.prompts.take(size), first_draw=0)
-        different = sum(group.differs for group in sampled)
-        missing = size - different
-        if missing >= _WORTH_A_ROUND * size:
-            expected = round(missing * size / different) if different else self._replacements
-            fresh = self.prompts.take(
-                min(expected, self._replacements), besides=[group.row for group in sampled]
-            )
-            if fresh:
-                sampled += self._groups(fresh, first_draw=size * self.num_generations)
-        for group in sampled:
-            if group.graded:
-                self.prompts.tell(group.row, differs=group.differs)
-        return sampled
-
-    def _groups(self, rows: Sequence[int], *, first_draw: int) -> list[Group]:
-        """Completions of each row, graded."""
-        size, step = self.num_generations, self.state.global_step
-        questions = [question(self._rows, row) for row in rows for _ in range(size)]
-        round = self._rewards.round(questions)
-        prompts = [self._chat.tokens(one) for one in questions]
-        samplings = [
-            replace(
-                self._forms.applied(self._sampling, one),
-                seed=draw_seed(self.args.seed, step, first_draw + draw),
-            )
-            for draw, one in enumerate(questions)
-        ]
-        started = time.perf_counter()
-        made = self._sampler.sample(
-            self.model,
-            prompts,
-            samplings,
-            on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
-        )
-        self._trunks |= {(*asked, *ids(one)): one.trunk for asked, one in zip(prompts, made, strict=True)}
-        sampled = time.perf_counter()
-        rewards = self._rewards.rewards(round, [self._text(one) for one in made])
-        self.seconds["sampling"] += sampled - started
-        self.seconds["grading"] += time.perf_counter() - sampled
-        return [
-            Group(row, prompts[start], made[start : start + size], rewards[start : start + size])
-            for row, start in zip(rows, range(0, len(made), size), strict=True)
-        ]
 
     def _inputs(self, sampled: Sequence[Group]) -> list[dict[str, Any]]:
         """Of the groups to learn from, as many as the step has prompts: those whose rewards differ first."""
@@ -241,9 +169,6 @@ class GroupTrainer(GRPOTrainer):
         self.completion_tokens = int(tokens)
         self._figures = figures(sampled, len(kept))
         return [{**one, "num_items_in_batch": tokens} for one in made]
-
-    def _text(self, completion: Generated) -> str:
-        return self._chat.text(ids(completion))
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Tensor:
         before = self.seconds["sampling"] + self.seconds["grading"]
@@ -409,12 +334,7 @@ class FollowingTrainer(GroupTrainer):
     def __init__(self, **arguments: Any) -> None:
         nothing: Any = None
         super().__init__(
-            rows=[],
-            prompts=nothing,
-            chat=nothing,
-            sampler=nothing,
-            sampling=nothing,
-            rewards=nothing,
+            rollouts=nothing,
             save=lambda: None,
             **arguments,
         )

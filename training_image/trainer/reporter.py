@@ -71,7 +71,7 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self._step_began = time.perf_counter()
-        self._prompts = self.trainer.prompts.to_json()
+        self._prompts = self.trainer.rollouts.prompts.to_json()
         self.trainer.seconds = dict.fromkeys(self.trainer.seconds, 0.0)
         gpu.reset_peak()
 
@@ -153,7 +153,7 @@ class Reporter(TrainerCallback):
         if step not in self._report.history.published:
             self._report.checkpoint(step, self.trainer.model, self._graded)
         if self._prompts is not None and not checkpoints.is_there(self._checkpoint_folder, step):
-            self.trainer.prompts.restore(self._prompts)
+            self.trainer.rollouts.prompts.restore(self._prompts)
             self._save_state(step)
 
     def _is_before_an_evaluation(self, step: int) -> bool:
@@ -192,7 +192,7 @@ class Reporter(TrainerCallback):
         with failed_writes_as_os_errors():
             self.trainer.write_state(folder)
         (folder / HISTORY).write_text(json.dumps(self._report.history.to_json()))
-        (folder / PROMPTS).write_text(json.dumps(self.trainer.prompts.to_json()))
+        (folder / PROMPTS).write_text(json.dumps(self.trainer.rollouts.prompts.to_json()))
         preflight.describe(self._spec, folder)
 
     def _figures(self, logs: dict[str, Any]) -> StepFigures:
