@@ -61,6 +61,7 @@ def compose(app: cdk.App) -> None:
         training_role=training.role,
         training_image=image.uri if image else deployment.training_image,
         verl_image=several.uri if several else "",
+        built_images=[one for one in (image, several) if one],
         weights=weights,
         file_workflow=files.state_machine,
     )

@@ -61,6 +61,9 @@ class Settings:
     none."""
     verl_image: str = ""
     """OUTCROP_VERL_IMAGE: URI of the container image that trains on several machines."""
+    image_projects: str = "{}"
+    """OUTCROP_IMAGE_PROJECTS: JSON, URI of each training image that the deployment builds to its CodeBuild
+    project."""
     spot: str = "false"
     """OUTCROP_SPOT: `true` to ask for spot instances first."""
     max_wait_seconds: str = "21600"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outcrop import base_models, prices
-from outcrop.operations import estimate
+from outcrop.operations import estimate, training_images
 from outcrop.types.method import ReinforcementHyperparameters
 from scripts import idle_cost
 from scripts.made_part import replaced
@@ -33,11 +33,13 @@ What the default settings deploy, a month, if nobody calls it:
 |---|---|---|---|
 """
 _STORAGE = """
-So an idle deployment is under a dollar only where the setting `training_image` names an image that you keep
-elsewhere. (An account without other alarms pays less: AWS gives ten alarm metrics and three dashboards away.)
-The image is not put away when nobody trains: SageMaker pulls from ECR alone, and a job that had to build it
-first would wait for that build. Images of before share its layers, and the newest five are kept. Other
-storage comes on top, for as long as it lies there:
+So an idle deployment is under a dollar once there has been no job for {days} days: then the sweeper puts the
+training image away, and the next job waits while CodeBuild makes it anew, about {minutes} and the
+price of a build (below). Until then, from the first deployment and from the end of the last job, it costs the
+second figure. With `instance_count` a second image, of about that size, comes and goes in the same way; an
+image that the setting `training_image` names is yours. While there are jobs, the newest five images are kept,
+which share most of their layers. (An account without other alarms pays less: AWS gives ten alarm metrics and
+three dashboards away.) Other storage comes on top, for as long as it lies there:
 
 | stored | size | USD a month |
 |---|---|---|
@@ -98,7 +100,7 @@ def page(of: Templates) -> str:
                 as_of=table["as_of"], region=table["region"], services=table["services"]["as_of"]
             ),
             *_idle(lines),
-            _STORAGE,
+            _STORAGE.format(days=training_images.KEPT_DAYS, minutes=training_images.BUILD_MINUTES),
             *_storage(),
             _JOBS.format(waf=waf, rows=_ROWS, prompt=_PROMPT_TOKENS, start=estimate.START_HOURS),
             *(_row(*cells) for cells in _job_rows()),
@@ -122,9 +124,11 @@ def _idle(lines: list[idle_cost.Line]) -> Iterator[str]:
     rest = [line for line in lines if not line.usd]
     yield _row(f"{len(rest)} other types", sum(line.count for line in rest), "no idle charge", "0.00")
     without = idle_cost.total(lines)
-    yield _row("**without the training image**", "", "", f"**{without:.2f}**")
-    yield _row("the training image", 1, f"about {idle_cost.IMAGE_GB} GB in ECR", f"{idle_cost.image():.2f}")
-    yield _row("**in all**", "", "", f"**{without + idle_cost.image():.2f}**")
+    days = f"{training_images.KEPT_DAYS} days"
+    yield _row(f"**in all, after {days} without a job**", "", "", f"**{without:.2f}**")
+    where = f"about {idle_cost.IMAGE_GB} GB in ECR, put away after {days} without a job"
+    yield _row("the training image", 1, where, f"{idle_cost.image():.2f}")
+    yield _row("**in all, until then**", "", "", f"**{without + idle_cost.image():.2f}**")
 
 
 def _storage() -> Iterator[str]:
@@ -213,8 +217,10 @@ def readme(before: str, of: Templates) -> str:
     offered = {model.id for model in Deployment().models}
     lines = [_row("what", "USD"), _row("---", "---").replace(" ", "")]
     idle = idle_cost.total(idle_cost.idle(of))
-    lines.append(_row("a deployment that nobody uses, its training image apart", f"{idle:.2f} a month"))
-    lines.append(_row("its training image in ECR", f"about {idle_cost.image():.2f} a month"))
+    days = f"{training_images.KEPT_DAYS} days"
+    both = idle + idle_cost.image()
+    lines.append(_row(f"a deployment that nobody has trained with for {days}", f"{idle:.2f} a month"))
+    lines.append(_row("until then, with its training image in ECR", f"about {both:.2f} a month"))
     for model, instance, _steps, _hours, usd in _job_rows():
         if model in offered:
             lines.append(_row(f"a job of {_ROWS} rows, {model} on {instance}", usd))

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from stacks.bundle import dependency_layer, new_folder
 from stacks.constructs.container_image import ContainerImage
+from stacks.image_permissions import projects_json
 
 
 class ImageStack(cdk.Stack):
@@ -37,3 +38,5 @@ class ImageStack(cdk.Stack):
             folder = new_folder()
             several(folder)
             self.several = ContainerImage(self, "VerlImage", context=folder, layer=layer, keep=keep)
+        built = [one for one in (self.image, self.several) if one]
+        cdk.CfnOutput(self, "Projects", value=projects_json(built))

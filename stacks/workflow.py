@@ -1,5 +1,6 @@
 """The workflow that moves a job along: its steps as functions, and the state machine that calls them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -9,10 +10,12 @@ from constructs import Construct
 
 from stacks.bundle import dependency_layer
 from stacks.bus import allow_telling
+from stacks.constructs.container_image import ContainerImage
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.sweeper import Sweeper
 from stacks.constructs.training_workflow import TrainingWorkflow
 from stacks.deployment import Deployment
+from stacks.image_permissions import allow_building, allow_putting_away
 from stacks.import_permissions import ImportRole, allow_deleting_imported, allow_importing
 from stacks.permissions import allow
 from stacks.s3_sources import allow_s3_sources
@@ -37,9 +40,11 @@ class WorkflowStack(cdk.Stack):
         training_role: iam.Role,
         training_image: str,
         verl_image: str,
+        built_images: Sequence[ContainerImage],
         weights: WeightsStack,
         file_workflow: sfn.StateMachine,
     ) -> None:
+        """`built_images`: those of the two images, if any, that this deployment builds."""
         super().__init__(scope, id, description="Outcrop: the training workflow")
         self._layer = dependency_layer(self)
         self._storage = storage
@@ -77,6 +82,7 @@ class WorkflowStack(cdk.Stack):
             classify_stop.add_environment(name, value)
         storage.allow_rows(prepare_training, "dynamodb:BatchGetItem")
         weights.allow_sync(prepare_training)
+        allow_building(prepare_training, built_images)
         storage.allow_objects(register_model, "s3:PutObject", under=["projects/*/files/*"])
         of_checkpoints = ["projects/*/adapters/*", "projects/*/weights/*"]
         storage.allow_objects(register_model, "s3:DeleteObject", under=of_checkpoints)
@@ -111,6 +117,7 @@ class WorkflowStack(cdk.Stack):
 
         sweep = self._step("Sweep", "sweep", timeout=cdk.Duration.minutes(10))
         sweep.add_environment("OUTCROP_SERVING", deployment.serving)
+        allow_putting_away(sweep, built_images)
         if deployment.serving == "bedrock_import":
             allow_deleting_imported(sweep)
         Sweeper(

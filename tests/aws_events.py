@@ -1,4 +1,5 @@
-"""What happens at a call to AWS: something is done just before it, or it is refused. Undone at the end."""
+"""What happens at a call to AWS: something is done just before it, it is refused, or its answer is changed.
+Undone at the end."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,6 +30,22 @@ def before(service: str, operation: str, do: Callable[[Asked], object]) -> Itera
 
     made = clients.client(service)
     name = f"before-call.{made.meta.service_model.service_id.hyphenize()}.{operation}"
+    made.meta.events.register(name, handle)
+    try:
+        yield
+    finally:
+        made.meta.events.unregister(name, handle)
+
+
+@contextmanager
+def answering(service: str, operation: str, change: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+    """`change` gets what AWS answers."""
+
+    def handle(parsed: dict[str, Any], **_: Any) -> None:
+        change(parsed)
+
+    made = clients.client(service)
+    name = f"after-call.{made.meta.service_model.service_id.hyphenize()}.{operation}"
     made.meta.events.register(name, handle)
     try:
         yield

@@ -6,8 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 import json
 from typing import Any
 
-from outcrop.stores import image_builds
-from outcrop.stores.image_builds import Build
+from outcrop.stores import container_images, image_builds, stack_answers
 
 _REQUEST = "OUTCROP_REQUEST"
 """The build's variable that says which request it answers."""
@@ -22,7 +21,7 @@ def begin(request: dict[str, Any]) -> None:
     """
     try:
         wanted = request["ResourceProperties"]
-        if request["RequestType"] == "Delete" or image_builds.has_image(wanted["Repository"], wanted["Tag"]):
+        if request["RequestType"] == "Delete" or _is_there(wanted):
             _answer(request, "")
             return
         carried = {name: request[name] for name in ("ResponseURL", *_ANSWERED_WITH)}
@@ -38,16 +37,14 @@ def finish(build_id: str) -> None:
     """Answer the request that the build was for. What counts is the image: two builds of one tag may meet."""
     build = image_builds.describe(build_id)
     if _REQUEST not in build.variables:
-        return  # somebody else's, started by hand
+        return  # somebody else's: of a job that waits for the image (job_image), or started by hand
     request = json.loads(build.variables[_REQUEST])
     wanted = request["ResourceProperties"]
-    is_there = image_builds.has_image(wanted["Repository"], wanted["Tag"])
-    _answer(request, "" if is_there else _failure(build))
+    _answer(request, "" if _is_there(wanted) else build.ending)
 
 
-def _failure(build: Build) -> str:
-    why = " ".join(build.problems) or "CodeBuild gives no reason."
-    return f"The build of the image ended as {build.status}. {why} Its log: {build.log}"
+def _is_there(wanted: dict[str, Any]) -> bool:
+    return container_images.has_image(wanted["Repository"], wanted["Tag"])
 
 
 def _answer(request: dict[str, Any], failure: str) -> None:
@@ -61,4 +58,4 @@ def _answer(request: dict[str, Any], failure: str) -> None:
         else tag,
         **{name: request[name] for name in _ANSWERED_WITH},
     }
-    image_builds.send(request["ResponseURL"], json.dumps(answer).encode())
+    stack_answers.send(request["ResponseURL"], json.dumps(answer).encode())

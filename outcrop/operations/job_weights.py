@@ -14,9 +14,11 @@ _WAITING = "Waiting for the base weights of"
 
 @dataclass(frozen=True)
 class Outlook:
+    """Of what a job waits for: its weights, or its image."""
+
     waited_seconds: int = 0
     problem: str = ""
-    """Why they will not come."""
+    """Why it will not come."""
 
 
 def look(job: FineTuningJob, model: BaseModel) -> Outlook | None:

@@ -14,6 +14,7 @@ from outcrop.operations import (
     file_processing,
     grader_rows,
     job_end,
+    job_image,
     job_memory,
     job_weights,
     limits,
@@ -30,6 +31,9 @@ from outcrop.stores.line import Line
 from outcrop.types.fine_tuning_job import FineTuningJob, JobError
 
 _FIRST = Launch()
+_NEEDED = {"weights_unavailable": job_weights.look, "training_image_missing": job_image.look}
+"""What a job looks for before it asks for a machine, by the code that it fails with where that does not come.
+It waits for all of it at the same time."""
 _ASSEMBLY_SECONDS = 3600
 """Parts of an upload that are not one file by then never will be."""
 
@@ -112,13 +116,15 @@ def prepare(project: str, job_id: str, attempt: int, launch: Launch = _FIRST) ->
         if queued is None:
             return Step(done=True)
         job = queued
-    weights = job_weights.look(job, training_job.base_model(job))
-    if weights and weights.problem:
-        error = JobError(code="weights_unavailable", message=weights.problem)
-        training_end.fail(project, job_id, attempt, error)
-        return Step(done=True)
-    if weights:
-        return Step(wait=seconds_to_wait(weights.waited_seconds), launch=launch)
+    waits: list[int] = []
+    for code, look in _NEEDED.items():
+        outlook = look(job, training_job.base_model(job))
+        if outlook and outlook.problem:
+            training_end.fail(project, job_id, attempt, JobError(code=code, message=outlook.problem))
+            return Step(done=True)
+        waits += [outlook.waited_seconds] if outlook else []
+    if waits:
+        return Step(wait=seconds_to_wait(max(waits)), launch=launch)
     may_train = int(settings().max_concurrent_jobs)
     place = Line(project).place(job_id, may_train=may_train)
     if place.ahead >= may_train:

@@ -9,7 +9,7 @@ from outcrop import dataset, hyperparameters, s3_keys, training_metrics
 from outcrop.base_models import BaseModel, find
 from outcrop.errors import APIError
 from outcrop.ids import tuned_model_id
-from outcrop.operations import job_memory, launches, limits, machines
+from outcrop.operations import job_memory, launches, limits, machines, training_images
 from outcrop.operations.machines import Machine
 from outcrop.settings import settings
 from outcrop.stores import training_jobs
@@ -61,7 +61,7 @@ def parameters(job: FineTuningJob, attempt: int, launch: int, machine: Machine) 
     return {
         "TrainingJobName": training_jobs.name(job.id, attempt, launch),
         "AlgorithmSpecification": {
-            "TrainingImage": settings().verl_image if machine.count > 1 else settings().training_image,
+            "TrainingImage": training_images.uri(machine.count),
             "TrainingInputMode": "File",
             "MetricDefinitions": training_metrics.definitions(),
         },

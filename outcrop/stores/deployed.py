@@ -36,6 +36,7 @@ SETTINGS = (
     ("OUTCROP_TABLE", "OutcropStorage", "TableName"),
     ("OUTCROP_BUCKET", "OutcropStorage", "BucketName"),
     ("OUTCROP_STATE_MACHINE_ARN", "OutcropWorkflow", "StateMachineArn"),
+    ("OUTCROP_IMAGE_PROJECTS", "OutcropImages", "Projects"),
     ("OUTCROP_FILE_WORKFLOW_ARN", "OutcropFiles", "StateMachineArn"),
     ("OUTCROP_RESPONSE_WORKFLOW_ARN", "OutcropServing", "ResponseStateMachineArn"),
     ("OUTCROP_WEIGHTS_WORKFLOW_ARN", "OutcropWeights", "StateMachineArn"),

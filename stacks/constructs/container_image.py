@@ -43,7 +43,7 @@ _PUSH = (
 
 
 class ContainerImage(Construct):
-    """`repository` has the image under `tag`, once the stack is deployed."""
+    """`repository` has the image under `tag`, once the stack is deployed; `project` makes it again."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ContainerImage(Construct):
         allow(role, "s3:GetBucketLocation", on=[sources.bucket.bucket_arn])
         allow(role, "ecr:GetAuthorizationToken", on=["*"], because="it has no resource to name")
         allow(role, *_PUSH, on=[self.repository.repository_arn])
-        project = codebuild.Project(
+        self.project = codebuild.Project(
             self,
             "Project",
             description=f"Outcrop: builds the image of {self.node.path}",
@@ -126,7 +126,7 @@ class ContainerImage(Construct):
             layer=layer,
             timeout=cdk.Duration.minutes(1),
         )
-        allow(starter, "codebuild:StartBuild", "codebuild:BatchGetBuilds", on=[project.project_arn])
+        allow(starter, "codebuild:StartBuild", "codebuild:BatchGetBuilds", on=[self.project.project_arn])
         allow(starter, "ecr:DescribeImages", on=[self.repository.repository_arn])
         is_over = events.Rule(
             self,
@@ -134,12 +134,14 @@ class ContainerImage(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.codebuild"],
                 detail_type=["CodeBuild Build State Change"],
-                detail={"project-name": [project.project_name], "build-status": _OVER},
+                detail={"project-name": [self.project.project_name], "build-status": _OVER},
             ),
             targets=[targets.LambdaFunction(starter)],  # pyright: ignore[reportArgumentType]
         )
         acknowledge(self.repository, {"CKV_AWS_136": "an image holds no secret; ECR's own key encrypts it"})
-        acknowledge(project, {"AwsSolutions-CB4": "a build leaves nothing but its image, and that in ECR"})
+        acknowledge(
+            self.project, {"AwsSolutions-CB4": "a build leaves nothing but its image, and that in ECR"}
+        )
         because = "EventBridge repeats the call for a day; a build that nobody reports ends the deployment"
         acknowledge(is_over, {"Serverless-EventBusDLQ": because})
         image = cdk.CustomResource(
@@ -149,10 +151,10 @@ class ContainerImage(Construct):
             service_token=starter.function_arn,
             service_timeout=cdk.Duration.hours(1),
             properties={
-                "Project": project.project_name,
+                "Project": self.project.project_name,
                 "Repository": self.repository.repository_name,
                 "Tag": self.tag,
             },
         )
-        image.node.add_dependency(role, project, starter.role, is_over)
+        image.node.add_dependency(role, self.project, starter.role, is_over)
         cdk.CfnOutput(stack, f"{id}Uri", value=self.uri)

@@ -27,6 +27,8 @@ class FakeCodeBuild:
     tokens: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
     """The error code of StartBuild."""
+    tag: str = "abc"
+    """Of the image that the project makes."""
 
     def end(self, build_id: str, status: str, *problems: str) -> dict[str, Any]:
         """End a build; the event that EventBridge delivers then."""
@@ -61,8 +63,13 @@ class FakeCodeBuild:
                 "Message": "Cannot have more than 0 builds in queue for the account",
             }
             return SimpleNamespace(status_code=400), {"Error": error}
-        answer = self._start(asked) if model.name == "StartBuild" else self._get(asked)
-        return SimpleNamespace(status_code=200), answer
+        answers = {
+            "BatchGetBuilds": self._get,
+            "BatchGetProjects": self._projects,
+            "ListBuildsForProject": self._list,
+            "StartBuild": self._start,
+        }
+        return SimpleNamespace(status_code=200), answers[model.name](asked)
 
     def _start(self, asked: dict[str, Any]) -> dict[str, Any]:
         """A token that was seen before is the same call again."""
@@ -76,7 +83,7 @@ class FakeCodeBuild:
                 "buildStatus": "IN_PROGRESS",
                 "environment": {
                     "environmentVariables": [
-                        {"name": "TAG", "value": "abc", "type": "PLAINTEXT"},
+                        *self._variables(),
                         *asked["environmentVariablesOverride"],
                     ]
                 },
@@ -86,6 +93,17 @@ class FakeCodeBuild:
 
     def _get(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"builds": [self.builds[id] for id in asked["ids"] if id in self.builds]}
+
+    def _list(self, asked: dict[str, Any]) -> dict[str, Any]:
+        ids = [id for id, build in self.builds.items() if build["projectName"] == asked["projectName"]]
+        return {"ids": ids[::-1] if asked["sortOrder"] == "DESCENDING" else ids}
+
+    def _projects(self, asked: dict[str, Any]) -> dict[str, Any]:
+        environment = {"environmentVariables": self._variables()}
+        return {"projects": [{"name": name, "environment": environment} for name in asked["names"]]}
+
+    def _variables(self) -> list[dict[str, str]]:
+        return [{"name": "TAG", "value": self.tag, "type": "PLAINTEXT"}]
 
 
 def _remember(params: Any, context: dict[str, Any], **_: Any) -> None:

@@ -135,6 +135,12 @@ def all_of(*seeds: Seed) -> Seed:
     return lambda account: [seed(account) for seed in seeds]
 
 
+def an_image_of_ours(account: Answers) -> None:
+    """That this deployment builds."""
+    set_variable(account, "OUTCROP_IMAGE_PROJECTS", json.dumps({healthy.IMAGE: "images"}))
+    account["ecr.DescribeRepositories"] = {"repositories": [{"repositoryName": "outcropimages-repository"}]}
+
+
 def a_clock_that_is_off(account: Answers) -> None:
     account.clock = datetime.now(UTC) - timedelta(minutes=4)
 
@@ -436,10 +442,23 @@ AILMENTS = {
         a_setting("OUTCROP_TRAINING_IMAGE", ""), "training image", "names no training image", "Deploy without"
     ),
     "the training image was deleted": Ailment(
-        a_refusal("ecr.DescribeImages", "ImageNotFoundException"),
+        a_refusal("ecr.DescribeImages", "ImageNotFoundException"), "training image", "is not there", "Push it"
+    ),
+    "the training image was put away": Ailment(
+        all_of(an_image_of_ours, a_refusal("ecr.DescribeImages", "ImageNotFoundException")),
         "training image",
-        "is not there",
-        "CodeBuild",
+        "The next job waits while it is built anew, about 10 to 20 minutes",
+        "Nothing; or have it built now: aws codebuild start-build --project-name images",
+    ),
+    "the training image has no repository": Ailment(
+        all_of(
+            an_image_of_ours,
+            a_refusal("ecr.DescribeImages", "RepositoryNotFoundException"),
+            a_refusal("ecr.DescribeRepositories", "RepositoryNotFoundException"),
+        ),
+        "training image",
+        "was deleted by hand",
+        "create-repository",
     ),
     "the training image is in another Region": Ailment(
         a_setting("OUTCROP_TRAINING_IMAGE", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/mine:1"),

@@ -149,13 +149,16 @@ def _on(action: str, parameter: str) -> Callable[[Parameters], list[Request]]:
     return lambda params: [Request(action, params[parameter])]
 
 
-def _builds(params: Parameters) -> list[Request]:
+def _builds(action: str) -> Callable[[Parameters], list[Request]]:
     """A build is named after its project, for which IAM is asked."""
-    projects = [params["projectName"]] if "projectName" in params else []
-    projects += [id.partition(":")[0] for id in params.get("ids", ())]
-    action = "StartBuild" if "projectName" in params else "BatchGetBuilds"
     prefix = f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project"
-    return [Request(f"codebuild:{action}", f"{prefix}/{name}") for name in projects]
+
+    def of(params: Parameters) -> list[Request]:
+        projects = [params["projectName"]] if "projectName" in params else [*params.get("names", ())]
+        projects += [id.partition(":")[0] for id in params.get("ids", ())]
+        return [Request(f"codebuild:{action}", f"{prefix}/{name}") for name in projects]
+
+    return of
 
 
 def _repository(action: str) -> Callable[[Parameters], list[Request]]:
@@ -303,8 +306,11 @@ REQUESTS: dict[str, Callable[[Parameters], list[Request]]] = {
     "bedrock.GetImportedModel": _imported("GetImportedModel"),
     "bedrock.GetModelImportJob": _imported("GetModelImportJob", "model-import-job"),
     "bedrock.ListImportedModels": lambda params: [Request("bedrock:ListImportedModels", "*")],
-    "codebuild.BatchGetBuilds": _builds,
-    "codebuild.StartBuild": _builds,
+    **{
+        f"codebuild.{action}": _builds(action)
+        for action in ("BatchGetBuilds", "BatchGetProjects", "ListBuildsForProject", "StartBuild")
+    },
+    "ecr.BatchDeleteImage": _repository("ecr:BatchDeleteImage"),
     "ecr.DescribeImages": _repository("ecr:DescribeImages"),
     "eventbridge.PutEvents": _events,
     "lambda.GetFunctionConfiguration": _is_tagged("lambda:GetFunctionConfiguration"),

@@ -15,6 +15,11 @@ _JOB = "ftjob-abc-1"
 _GRADER = {"aws:ResourceTag/outcrop:grader": "true"}
 _KEY_ROW = {"dynamodb:LeadingKeys": ["P#acme#KEY"]}
 _JOB_ROW = {"dynamodb:LeadingKeys": ["P#acme#JOB"]}
+_NAMED = {
+    "the training role": ("OutcropTraining", "Role"),
+    "the images' project": ("OutcropImages", "ImageProject"),
+    "the images' repository": ("OutcropImages", "ImageRepository"),
+}
 _ENDED = {"events:source": "outcrop", "events:detail-type": "Fine-tuning job ended"}
 
 
@@ -101,6 +106,13 @@ FORBIDDEN: list[Call] = [
         f"arn:aws:events:{_HERE}:event-bus/default",
         {"events:source": "aws.health", "events:detail-type": "Fine-tuning job ended"},
     ),
+    # The sweeper puts training images away, and builds none; a job has them built, and deletes none.
+    ("OutcropWorkflow Sweep", "ecr:BatchDeleteImage", f"arn:aws:ecr:{_HERE}:repository/another", {}),
+    ("OutcropWorkflow Sweep", "ecr:DeleteRepository", "the images' repository", {}),
+    ("OutcropWorkflow Sweep", "codebuild:StartBuild", "the images' project", {}),
+    ("OutcropWorkflow PrepareTraining", "ecr:BatchDeleteImage", "the images' repository", {}),
+    ("OutcropWorkflow PrepareTraining", "codebuild:UpdateProject", "the images' project", {}),
+    ("OutcropWorkflow PrepareTraining", "codebuild:StartBuild", f"arn:aws:codebuild:{_HERE}:project/a", {}),
     # Who answers prompts sees no training data.
     ("OutcropServing Inference", "s3:GetObject", f"{_OBJECTS}/projects/acme/files/file-1", {}),
     ("OutcropServing Inference", "s3:DeleteObject", f"{_OBJECTS}/projects/acme/files/file-1", {}),
@@ -158,6 +170,8 @@ ALLOWED: list[Call] = [
         f"arn:aws:events:{_HERE}:event-bus/default",
         _ENDED,
     ),
+    ("OutcropWorkflow Sweep", "ecr:BatchDeleteImage", "the images' repository", {}),
+    ("OutcropWorkflow PrepareTraining", "codebuild:StartBuild", "the images' project", {}),
     ("OutcropServing Inference", "s3:GetObject", f"{_OBJECTS}/projects/acme/bodies/resp-1/output", {}),
     ("OutcropFiles ProcessFile", "s3:DeleteObject", f"{_OBJECTS}/projects/acme/uploads/upload-1/1", {}),
     ("OutcropWeights FetchWeights", "s3:PutObject", f"{_OBJECTS}/models/a/model.safetensors", {}),
@@ -181,7 +195,7 @@ def policies(account: Account) -> dict[str, Policy]:
 
 
 def resource(account: Account, name: str) -> str:
-    return account.arn("OutcropTraining", "Role") if name == "the training role" else name
+    return account.arn(*_NAMED[name]) if name in _NAMED else name
 
 
 @pytest.mark.parametrize("call", FORBIDDEN, ids=lambda call: f"{call[0]}-{call[1]}-{call[2]}")

@@ -12,6 +12,7 @@ from stacks.uv import ROOT
 from tests.serving.test_permissions import HOSTING
 from tests.stacks.conftest import Templates
 from tests.stacks.iam import Account, Policy
+from tests.stacks.test_used_by_images import OF_IMAGES
 
 
 def of_role(templates: Templates, role: str) -> list[Statement]:
@@ -89,17 +90,35 @@ def test_training_on_several_machines_takes_their_image_and_nothing_else() -> No
         for templates in (synthesis.templates(), synthesis.templates(instance_count={"qwen.qwen3-32b": 2}))
     )
 
-    pulls = [new for new in several["OutcropTraining"] if new not in one["OutcropTraining"]]
+    added = {
+        role: sorted(
+            action
+            for new in several[role]
+            if any("/OutcropImages-VerlImage" in resource for resource in new["Resource"])
+            for action in new["Action"]
+        )
+        for role in one
+    }
 
     assert several.keys() - one.keys() == {"OutcropImages VerlImageBuild", "OutcropImages VerlImageStarter"}
     for role in one:
-        assert [new["Action"] for new in several[role] if new not in pulls] == [
-            old["Action"] for old in one[role]
-        ]
-    assert {action for new in pulls for action in new["Action"]} == {
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:BatchGetImage",
-        "ecr:GetDownloadUrlForLayer",
+        assert sum(len(new["Action"]) for new in several[role]) == len(added[role]) + sum(
+            len(old["Action"]) for old in one[role]
+        ), role
+    assert {role: actions for role, actions in added.items() if actions} == {
+        "OutcropTraining": [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        ],
+        "OutcropWorkflow PrepareTraining": [
+            "codebuild:BatchGetBuilds",
+            "codebuild:BatchGetProjects",
+            "codebuild:ListBuildsForProject",
+            "codebuild:StartBuild",
+            "ecr:DescribeImages",
+        ],
+        "OutcropWorkflow Sweep": ["ecr:BatchDeleteImage", "ecr:DescribeImages"],
     }
 
 
@@ -154,16 +173,18 @@ def test_each_role_is_shown_to_need_what_it_may_do(default_account: Account) -> 
         assert name in (ROOT / test).read_text(), (role, test)
 
 
-def test_what_serving_adds_to_a_role_is_shown_with_it(
+def test_what_serving_and_images_add_to_a_role_is_shown_with_them(
     default_account: Account, policies: dict[str, Policy]
 ) -> None:
-    """The other tests take the deployment of `outcrop local`, which has no endpoints; those of weights take
-    this one."""
+    """The other tests take the deployment of `outcrop local`, which has no endpoints and builds no image;
+    those of weights take this one."""
     for role, policy in default_account.policies().items():
         if role in policies and not role.startswith(("OutcropWeights", "OutcropTraining")):
             added = _actions(policy) - _actions(policies[role])
             rows_of_endpoints = {"dynamodb:DeleteItem"}  # with a condition that leaves no other rows
-            assert all(action.startswith(HOSTING) for action in added - rows_of_endpoints), (role, added)
+            shown_elsewhere = (*HOSTING, *OF_IMAGES)
+            others = {one for one in added - rows_of_endpoints if not one.startswith(shown_elsewhere)}
+            assert others == set(), role
 
 
 def _actions(policy: Policy) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from outcrop import base_models
 from outcrop.base_models import BaseModel
-from outcrop.operations import machines, weights
+from outcrop.operations import machines, training_images, weights
 from outcrop.operations.doctor.patient import Finding, Patient
 from outcrop.operations.machines import Machine
 from outcrop.stores import lookups
@@ -44,11 +44,24 @@ def image(patient: Patient) -> Iterator[Finding]:
     wanted = {"imageDigest": named["digest"]} if named["digest"] else {"imageTag": named["tag"] or "latest"}
     about = {"registryId": named["account"], "repositoryName": named["name"], "imageIds": [wanted]}
     absent = ("ImageNotFound", "RepositoryNotFound")
-    if lookups.find("ecr", "describe_images", absent=absent, **about) is None:
+    if lookups.find("ecr", "describe_images", absent=absent, **about) is not None:
+        return
+    if not (built := training_images.built().get(uri)):
+        yield Finding(f"The training image {uri} is not there.", "Push it, and deploy with its URI.")
+    elif lookups.find(
+        "ecr", "describe_repositories", absent="RepositoryNotFound", repositoryNames=[built.repository]
+    ):
         yield Finding(
-            f"The training image {uri} is not there.",
-            "If it was built in the account (the stack OutcropImages): start its CodeBuild project again, or "
-            "change training_image/ and deploy. Else push it.",
+            f"The training image {uri} is not there: it is put away when no job has been trained for "
+            f"{training_images.KEPT_DAYS} days. The next job waits while it is built anew, about "
+            f"{training_images.BUILD_MINUTES}.",
+            f"Nothing; or have it built now: aws codebuild start-build --project-name {built.project}",
+        )
+    else:
+        yield Finding(
+            f"The repository of the training image ({built.repository}) was deleted by hand: no image can be "
+            "built.",
+            f"Make it again: aws ecr create-repository --repository-name {built.repository}",
         )
 
 

@@ -5,7 +5,7 @@ every quarter of an hour at what costs money or keeps somebody waiting, and repa
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from outcrop.operations.reconcile import files, jobs, models, runs, served, weights
+from outcrop.operations.reconcile import files, images, jobs, models, runs, served, weights
 from outcrop.operations.reconcile.finding import Finding
 from outcrop.settings import settings
 from outcrop.stores.projects import ProjectStore
@@ -17,6 +17,7 @@ _OF_THE_ACCOUNT: dict[str, Callable[[Sequence[str]], Iterator[Finding]]] = {
     "inference components": served.of_components,
     "imported models": served.of_imported_models,
     "base weights": weights.of_revisions,
+    "training images": images.of_repositories,
 }
 
 
@@ -55,6 +56,7 @@ def sweep() -> list[Repaired]:
         found += jobs.of_project(project, only_recent=True)
         found += files.of_files_on_their_way(project)
     found += runs.of_training_jobs(names)
+    found += images.of_repositories(names)
     if settings().serving == "bedrock_import":
         found += served.of_imported_models(names)
     return [repaired(finding) for finding in found if finding.is_swept]
