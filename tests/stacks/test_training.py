@@ -129,6 +129,7 @@ def test_functions_get_the_settings_as_outcrop_reads_them() -> None:
     assert machine_environment(deployment) == {
         "OUTCROP_INSTANCE_TYPES": '{"*": ["ml.g6e.xlarge"]}',
         "OUTCROP_INSTANCE_COUNT": "{}",
+        "OUTCROP_SAMPLER_GPUS": "0",
         "OUTCROP_SPOT": "true",
         "OUTCROP_MAX_WAIT_SECONDS": "21600",
         "OUTCROP_MAX_RUNTIME_SECONDS": "86400",
