@@ -31,8 +31,9 @@ fmt: setup  ## format the code
 lint: setup
 	@$(RUN)/ruff format --check . && $(RUN)/ruff check .
 
+# node gives up at 4 GB by itself, which has not always been enough.
 types: setup
-	@$(RUN)/pyright
+	@NODE_OPTIONS=--max-old-space-size=8192 $(RUN)/pyright
 
 imports: setup
 	@$(RUN)/lint-imports
