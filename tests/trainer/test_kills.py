@@ -241,7 +241,9 @@ def test_a_step_that_takes_longer_than_the_grace_before_sigkill_costs_no_step_bu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("in_step_3", [f"{_GRPO}._text", f"{_TRAINER}.rewards:Rewards.rewards"])
+@pytest.mark.parametrize(
+    "in_step_3", [f"{_TRAINER}.rollouts:Rollouts._text", f"{_TRAINER}.rewards:Rewards.rewards"]
+)
 def test_sigterm_gives_up_a_step_that_is_waited_for_and_keeps_those_before_it(
     runs: MakeRun, in_step_3: str
 ) -> None:
