@@ -1,5 +1,6 @@
 """The completions of one prompt, compared with each other: TRL's advantages, and what is learned from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -71,11 +72,12 @@ class Group:
 def figures(sampled: Sequence[Group], kept: int) -> dict[str, float]:
     """Of all groups that a step `sampled`, whether they are among the `kept` to learn from or not; in TRL's
     names where it has them. Without any reward there is no mean of them. `sampled_entropy` is what the drawn
-    tokens say of it: TRL measures the entropy where there is a gradient, and a policy that has collapsed has
-    none.
+    tokens say of it, where the sampler tells: TRL measures the entropy where there is a gradient, and a
+    policy that has collapsed has none.
     """
     rewards = [reward for group in sampled for reward in group.rewards if reward is not None]
     completions = [one for group in sampled for one in group.completions]
+    drawn = [one for completion in completions for one in logprobs(completion) if not math.isnan(one)]
     equal = sum(bool(group.graded) and not group.differs for group in sampled)
     return {
         **({"reward": fmean(rewards)} if rewards else {}),
@@ -84,7 +86,7 @@ def figures(sampled: Sequence[Group], kept: int) -> dict[str, float]:
         "replaced_groups": float(len(sampled) - kept),
         "completions/mean_length": fmean(len(ids(one)) for one in completions),
         "completions/clipped_ratio": fmean(one.finish_reason == "length" for one in completions),
-        "sampled_entropy": -fmean(one for completion in completions for one in logprobs(completion)),
+        **({"sampled_entropy": -fmean(drawn)} if drawn else {}),
     }
 
 

@@ -28,7 +28,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from outcrop.hyperparameters import TrainingHyperparameters
 from training_image.trainer.errors import TrainingError, is_out_of_memory
-from training_image.trainer.groups import Group, figures, halves
+from training_image.trainer.groups import Group, figures, halves, ids
 from training_image.trainer.packing import log_probabilities
 from training_image.trainer.rollouts import Rollouts
 from training_image.trainer.schedule import BETAS, rate
@@ -132,6 +132,7 @@ class GroupTrainer(GRPOTrainer):
         groups = self.args.gradient_accumulation_steps
         place = self._step % (groups * self.num_iterations)
         if is_new := place == 0 or self._buffered_inputs is None:
+            self._trunks = {}  # not beside what sampling needs
             with self._interruptible():
                 sampled = self.rollouts.step(
                     self.model,
@@ -140,7 +141,9 @@ class GroupTrainer(GRPOTrainer):
                     completions=self.num_generations,
                     seed=self.args.seed,
                 )
-            self._trunks = self.rollouts.trunks
+            self._trunks = {
+                (*group.prompt, *ids(one)): one.trunk for group in sampled for one in group.completions
+            }
             self.seconds |= self.rollouts.seconds
             self._buffered_inputs = self._inputs(sampled)
         if place % groups == 0:

@@ -206,7 +206,7 @@ class Reporter(TrainerCallback):
             mean_advantage=sum(advantages) / len(advantages) if advantages else 0.0,
             mean_length=logs["completions/mean_length"],
             cut_off=logs.get("completions/clipped_ratio"),
-            entropy=logs.get("entropy", logs["sampled_entropy"]),
+            entropy=logs.get("entropy", logs.get("sampled_entropy")),
             loss=logs["loss"],
             grad_norm=logs.get("grad_norm"),
             learning_rate=logs.get("learning_rate"),

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
-
 from training_image.generate import Generated
 from training_image.sampling import Sampling
 from training_image.trainer.chat_format import ChatFormat
@@ -38,8 +36,6 @@ class Rollouts:
         """`prompts` says which of `rows` a step trains on. In a step, up to `replacements` more prompts are
         sampled, in place of those whose completions all get one reward."""
         self.prompts = prompts
-        self.trunks: dict[tuple[int, ...], Tensor | None] = {}
-        """Of the latest step's sequences, what sampling has left for their training."""
         self.seconds = {"sampling": 0.0, "grading": 0.0}
         """Of the latest step. Grading counts from when sampling has ended: what was graded before cost
         nothing."""
@@ -58,7 +54,7 @@ class Rollouts:
         for many). `seed`: the run's.
         """
         self._rewards.begin_step()
-        self.trunks, self.seconds = {}, dict.fromkeys(self.seconds, 0.0)
+        self.seconds = dict.fromkeys(self.seconds, 0.0)
         seeds = [draw_seed(seed, step, draw) for draw in range((prompts + self._replacements) * completions)]
         first, rest = seeds[: prompts * completions], seeds[prompts * completions :]
         sampled = self._groups(model, self.prompts.take(prompts), first)
@@ -92,7 +88,6 @@ class Rollouts:
             ],
             on_end=lambda place, one: round.submit(place, self._text(one), one.finish_reason),
         )
-        self.trunks |= {(*asked, *ids(one)): one.trunk for asked, one in zip(prompts, made, strict=True)}
         sampled = time.perf_counter()
         rewards = self._rewards.rewards(round, [self._text(one) for one in made])
         self.seconds["sampling"] += sampled - started
